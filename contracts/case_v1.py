@@ -1,0 +1,67 @@
+"""The events of topic `cases`: what reviewers decide, published by review."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from contracts.event import Event
+from contracts.order_v1 import Discrepancy
+
+Decision = Literal[
+    "honour_quote",
+    "apply_published_price",
+    "ask_partner",
+    "correct_and_resubmit",
+    "reject",
+    "cancel",
+    "send_again",
+    "set_aside",
+]
+
+
+class CaseEvent(Event):
+    """What all events about one case share: the key is the subscription's id where one is known."""
+
+    case_id: str
+    order_id: str | None = None
+    subscription_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The subscription's id where one is known, else the case's."""
+        return self.subscription_id or self.case_id
+
+    @property
+    def subject(self) -> str:
+        """The case's id."""
+        return self.case_id
+
+
+class CaseOpened(CaseEvent, type="case.opened.v1"):
+    """A discrepancy or a failed message waits for a reviewer until `due_at`."""
+
+    codes: tuple[str, ...]
+    discrepancies: tuple[Discrepancy, ...] = ()
+    services: tuple[str, ...] = ()
+    partner: str | None = None
+    due_at: AwareDatetime
+
+
+class CaseDecided(CaseEvent, type="case.decided.v1"):
+    """A reviewer asks for a decision to be carried out: intake answers a business one, the failed services a technical."""
+
+    decision: Decision
+    codes: tuple[str, ...]
+    reason: str
+    reviewer: str
+    services: tuple[str, ...] = ()
+    decided_at: AwareDatetime
+
+
+class CaseClosed(CaseEvent, type="case.closed.v1"):
+    """A decision was applied, or the order had moved on (`overtaken`); `by` names the event that shows it."""
+
+    outcome: Literal["applied", "overtaken"]
+    by: str

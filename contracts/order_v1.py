@@ -1,0 +1,168 @@
+"""The events of topic `orders`: the life of an order, decided by intake alone."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, StrictInt
+
+from contracts.event import Data, Event
+from contracts.money import Money, Promotion
+from contracts.offer_v1 import Action, OfferRef, Price
+
+State = Literal[
+    "acknowledged",
+    "pending",
+    "held",
+    "inProgress",
+    "assessingCancellation",
+    "pendingCancellation",
+    "completed",
+    "rejected",
+    "cancelled",
+    "failed",
+]
+FINAL: frozenset[State] = frozenset({"completed", "rejected", "cancelled", "failed"})
+
+
+class Discrepancy(Data):
+    """A difference that a person must look at: its code, where it is, both values, and the stage that found it."""
+
+    code: str
+    path: str
+    expected: Any = None
+    given: Any = None
+    stage: str
+
+
+class Quote(Data):
+    """What the agent told the customer; every part is judged by itself."""
+
+    monthly_total: Money | None = None
+    monthly_change: Money | None = None
+    one_off: Money | None = None
+    promotion: Promotion | None = None
+
+
+class PriceDecision(Data):
+    """A reviewer's decision about the price of one order; an honoured quote carries its own price."""
+
+    kind: Literal["apply_published_price", "honour_quote"]
+    case_id: str
+    reviewer: str
+    honoured: Price | None = None
+
+
+class OrderPrice(Data):
+    """What the customer pays before and after, per month, and once; computed by us, never taken from the agent."""
+
+    current_monthly: Money | None = None
+    new_monthly: Money
+    monthly_change: Money
+    one_off: Money
+    promotion: Promotion | None = None
+    monthly_after_promotion: Money
+
+
+class Order(Data):
+    """An order as its consumers need it [ProductOrder]; the customer is named by id only.
+
+    `offer` is the version resolved once at the sale; `price` is what the customer is asked to confirm;
+    `subscription_version` is the version it was assessed against (null for a new subscription).
+    """
+
+    id: str
+    partner: str
+    partner_reference: str
+    agent: str
+    channel: str
+    action: Action
+    customer_id: str
+    subscription_id: str
+    subscription_version: StrictInt | None = None
+    offer_code: str | None = None
+    offer: OfferRef | None = None
+    quote: Quote | None = None
+    removals: tuple[str, ...] = ()
+    price: OrderPrice | None = None
+    decision: PriceDecision | None = None
+    reverses: str | None = None
+    sold_at: AwareDatetime
+    received_at: AwareDatetime
+
+
+class OrderEvent(Event):
+    """What all events about one order share: the key is its subscription, the subject the order."""
+
+    order: Order
+
+    @property
+    def key(self) -> str:
+        """The subscription's id."""
+        return self.order.subscription_id
+
+    @property
+    def subject(self) -> str:
+        """The order's id."""
+        return self.order.id
+
+
+class OrderAcknowledged(OrderEvent, type="order.acknowledged.v1"):
+    """An order was taken and waits: for another order of its subscription, or for an offer that is not here yet."""
+
+    waits_for: str
+
+
+class OrderHeld(OrderEvent, type="order.held.v1"):
+    """An order is in review; the case lists its discrepancies."""
+
+    case_id: str
+    codes: tuple[str, ...]
+
+
+class OrderPending(OrderEvent, type="order.pending.v1"):
+    """The customer is asked: the link's token is signed from `confirmation_id`; without an answer it expires."""
+
+    confirmation_id: str
+    expires_at: AwareDatetime
+
+
+class OrderConfirmed(OrderEvent, type="order.confirmed.v1"):
+    """The customer said yes to this price (or signed a contract that we hold): it may be carried out.
+
+    `attempt` counts the times a reviewer sent it on its way again.
+    """
+
+    confirmed_at: AwareDatetime
+    medium: str
+    attempt: StrictInt = 1
+
+
+class OrderCompleted(OrderEvent, type="order.completed.v1"):
+    """The customer has what was ordered and is charged for it."""
+
+    completed_at: AwareDatetime
+
+
+class OrderRejected(OrderEvent, type="order.rejected.v1"):
+    """A reviewer refused an order before anything was done."""
+
+    reason: str
+
+
+class OrderCancellationRequested(OrderEvent, type="order.cancellation-requested.v1"):
+    """An order on its way is to be stopped; provisioning answers."""
+
+    reason: str
+
+
+class OrderCancelled(OrderEvent, type="order.cancelled.v1"):
+    """An order ended without effect: the customer said no or did not answer, or it was cancelled."""
+
+    reason: str
+
+
+class OrderFailed(OrderEvent, type="order.failed.v1"):
+    """An order could not be carried out, and nothing of it is in effect."""
+
+    reason: str
