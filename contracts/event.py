@@ -35,18 +35,17 @@ class Event(Data):
     """
 
     type: ClassVar[str] = ""
-    registry: ClassVar[dict[str, type[Event]]] = {}
 
     def __init_subclass__(cls, *, type: str = "", **kwargs: Any) -> None:  # noqa: A002, ANN401 - the field's word; pydantic's hook
         """Register the class under its declared type."""
         super().__init_subclass__(**kwargs)
         if not type:
             return
-        if not _TYPE.match(type) or type in Event.registry:
+        if not _TYPE.match(type) or type in REGISTRY:
             message = f"{cls.__name__}: {type!r} is not a new type of the form subject.happened.v1"
             raise TypeError(message)
         cls.type = type
-        Event.registry[type] = cls
+        REGISTRY[type] = cls
 
     @property
     def key(self) -> str:
@@ -171,3 +170,7 @@ def _sequence(text: str | None) -> int | None:
 
 def _pointer(location: Iterable[int | str]) -> str:
     return "/" + "/".join(str(part) for part in location)
+
+
+REGISTRY: dict[str, type[Event]] = {}
+"""The class of every declared type."""
