@@ -1,0 +1,53 @@
+# AsQuoted: everything runs from .venv, which is made from the hashes in deploy/locks/all.txt.
+# Needs Python 3.11 to 3.13, git and make. PYTHON=… names another Python, ARGS=… is handed on.
+
+SERVICES := catalogue intake provisioning billing notification review
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check lock
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-6s %s\n' "$$name" "$$does"; done
+
+demo: $(INSTALLED) ## the story step by step on real Kafka and PostgreSQL, then the audit
+	@$(BIN)/asquoted demo $(ARGS)
+
+up: $(INSTALLED) ## the whole system in the foreground, with a clock that can be moved
+	@$(BIN)/asquoted up --movable-clock $(ARGS)
+
+test: check ## check, then every test (ARGS="tests/intake -x" for some)
+	@$(BIN)/pytest $(ARGS)
+
+check: $(INSTALLED) ## lint, format, types and import rules
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+
+lock: $(INSTALLED) ## pin dependencies anew in deploy/locks/ (ARGS=--upgrade for newer versions)
+	@compile() { \
+	  out=deploy/locks/$$1.txt; shift; echo "pinning $$out"; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url "$$@" --output-file $$out pyproject.toml >/dev/null; \
+	}; \
+	compile all --all-extras $(ARGS) && \
+	for service in $(SERVICES); do \
+	  compile $$service --extra $$service --extra otel --constraints deploy/locks/all.txt || exit 1; \
+	done
+
+$(INSTALLED): deploy/locks/all.txt pyproject.toml
+	@[ -x $(BIN)/python ] || { \
+	  for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+	    "$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && break; \
+	    python=; \
+	  done; \
+	  [ -n "$$python" ] || { echo 'Missing: Python 3.11, 3.12 or 3.13 with venv (or name one: make PYTHON=/path/to/python3)' >&2; exit 1; }; \
+	  echo "making .venv with $$("$$python" --version)"; \
+	  "$$python" -m venv .venv; \
+	}
+	@echo 'installing what deploy/locks/all.txt names (once)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement deploy/locks/all.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
