@@ -140,6 +140,9 @@ def _texts(headers: Headers) -> Iterable[tuple[str, str]]:
         if value is None:
             message = f"header {name} has no value"
             raise UnreadableMessageError(message)
+        if b"\x00" in value or "\x00" in name:
+            message = f"header {name!r} holds a NUL character"
+            raise UnreadableMessageError(message)
         try:
             yield name, value.decode()
         except UnicodeDecodeError as error:

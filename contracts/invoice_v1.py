@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 
@@ -39,6 +40,12 @@ class Charge(Data):
         if self.promotion and self.since <= day and day.strftime("%Y-%m") <= self.promotion.last_month:
             return self.monthly + self.promotion.monthly
         return self.monthly
+
+
+def in_force(charges: Sequence[Charge], day: date) -> Money | None:
+    """What is charged per month on a day by a history of charges, oldest first; None where there was none yet."""
+    begun = [charge for charge in charges if charge.since <= day]
+    return begun[-1].in_force(day) if begun else None
 
 
 class ChargesStarted(Event, type="charges.started.v1"):

@@ -36,7 +36,7 @@ class Names(Data):
     en: str
 
 
-class Service(Data):
+class OfferedService(Data):
     """One service of an offer: its level (more is better, for example speed in Mbit/s) and share of the monthly price."""
 
     code: Code
@@ -93,7 +93,7 @@ class Offer(Data):
     monthly: Money
     one_off: OneOff | None = None
     promotions: tuple[ChannelPromotion, ...] = ()
-    services: Annotated[tuple[Service, ...], Field(min_length=1)]
+    services: Annotated[tuple[OfferedService, ...], Field(min_length=1)]
     equipment: tuple[Code, ...] = ()
     term_months: Annotated[StrictInt, Field(ge=0, le=24)] = 0
     on_sale_from: date

@@ -121,9 +121,13 @@ class OrderHeld(OrderEvent, type="order.held.v1"):
 
 
 class OrderPending(OrderEvent, type="order.pending.v1"):
-    """The customer is asked: the link's token is signed from `confirmation_id`; without an answer it expires."""
+    """The customer is asked: the link's token is signed from `confirmation_id`; without an answer it expires.
+
+    `current_offer` is what the customer has today; null for a new subscription.
+    """
 
     confirmation_id: str
+    current_offer: OfferRef | None = None
     expires_at: AwareDatetime
 
 

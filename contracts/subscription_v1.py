@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 
 from pydantic import AwareDatetime, StrictInt
 
 from contracts.event import Data, Event
-from contracts.offer_v1 import OfferRef
+from contracts.offer_v1 import Offer, OfferRef
 from contracts.order_v1 import Discrepancy, Order
+
+TELEPHONY = "telephony"
+"""The service that numbers belong to."""
 
 
 class SubscribedService(Data):
@@ -39,6 +43,72 @@ class Subscription(Data):
     numbers: tuple[str, ...] = ()
     contract_since: date
     contract_until: date | None = None
+
+
+    def named(self) -> tuple[str, ...]:
+        """Everything in place, in the words of removals: service codes, equipment types, numbers."""
+        return (
+            *(service.code for service in self.services),
+            *(device.type for device in self.equipment),
+            *self.numbers,
+        )
+
+    def changed_to(self, offer: Offer) -> Subscription:
+        """What is in place after a change to an offer: serials of kept types and numbers of kept telephony stay."""
+        types = list(offer.equipment)
+        kept = [device for device in self.equipment if device.type in types and not types.remove(device.type)]  # type: ignore[func-returns-value]
+        return self.model_copy(
+            update={
+                "offer": offer.ref,
+                "services": services_of(offer),
+                "equipment": (*kept, *(Equipment(type=each) for each in types)),
+                "numbers": self.numbers if any(each.code == TELEPHONY for each in offer.services) else (),
+            }
+        )
+
+    def terminated(self) -> Subscription:
+        """Nothing in place any more."""
+        return self.model_copy(update={"state": "terminated", "services": (), "equipment": (), "numbers": ()})
+
+
+def services_of(offer: Offer) -> tuple[SubscribedService, ...]:
+    """The services that an offer puts in place."""
+    return tuple(SubscribedService(code=each.code, level=dict(each.level)) for each in offer.services)
+
+
+def lost(before: Subscription, after: Subscription) -> tuple[str, ...]:
+    """What was in place before and is absent after (S5): services, equipment types, numbers, lower levels.
+
+    A one-for-one swap of a device of the same type is not lost. Levels are named `level:<service>`.
+    """
+    gone = list(before.named())
+    for name in after.named():
+        if name in gone:
+            gone.remove(name)
+    levels = {service.code: service.level for service in after.services}
+    lower = [
+        f"level:{service.code}"
+        for service in before.services
+        if service.code in levels
+        and any(levels[service.code].get(what, 0) < amount for what, amount in service.level.items())
+    ]
+    return (*gone, *lower)
+
+
+def judge_removals(gone: Sequence[str], removals: Sequence[str], stage: str) -> list[Discrepancy]:
+    """Compare what would be lost with what the order names; both directions, each with its list."""
+    unnamed = [name for name in gone if name not in removals]
+    excess = [name for name in removals if name not in gone]
+    found = []
+    if unnamed:
+        found.append(
+            Discrepancy(code="services.lost", path="/removals", expected=unnamed, given=list(removals), stage=stage)
+        )
+    if excess:
+        found.append(
+            Discrepancy(code="removals.excess", path="/removals", expected=list(gone), given=excess, stage=stage)
+        )
+    return found
 
 
 class Sale(Data):

@@ -92,6 +92,7 @@ TOPICS = (
                 order_v1.OrderCancelled,
             ),
             "review": (
+                order_v1.OrderHeld,
                 order_v1.OrderPending,
                 order_v1.OrderConfirmed,
                 order_v1.OrderCancellationRequested,

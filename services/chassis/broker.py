@@ -1,0 +1,130 @@
+"""Kafka: topics made from the map, and the one FastStream batch subscriber of a service."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import ConsumerRecord
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import KafkaAckableMessage
+
+from contracts.topics import MEBIBYTE, Topic
+from services.chassis import telemetry
+from services.chassis.settings import Settings
+
+log = structlog.get_logger()
+
+SESSION_TIMEOUT_MS = 10_000
+"""A member that is silent this long is replaced; the heartbeat is under a third of it."""
+
+
+class BrokerAwayError(Exception):
+    """Kafka did not answer in time at the start."""
+
+
+async def provision(bootstrap: list[str], topics: Iterable[Topic], *, replication: int | None = None, wait: float = 60) -> None:
+    """Make the topics that are missing, as the map has them; waits up to `wait` seconds for Kafka to answer."""
+    deadline = time.monotonic() + wait
+    while True:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        try:
+            await admin.start()
+            await _create_missing(admin, topics, replication)
+        except (KafkaConnectionError, KafkaError, OSError) as error:
+            if time.monotonic() > deadline:
+                message = f"Kafka at {', '.join(bootstrap)} does not answer: {error!r}"
+                raise BrokerAwayError(message) from error
+            await asyncio.sleep(0.3)
+        else:
+            return
+        finally:
+            await admin.close()
+
+
+async def _create_missing(admin: AIOKafkaAdminClient, topics: Iterable[Topic], replication: int | None) -> None:
+    existing = set(await admin.list_topics())
+    missing = [topic for topic in topics if topic.name not in existing]
+    if not missing:
+        return
+    brokers = len((await admin.describe_cluster())["brokers"])
+    factor = replication or min(3, brokers)
+    try:
+        await admin.create_topics([_new_topic(topic, factor) for topic in missing])
+    except TopicAlreadyExistsError:
+        log.info("topics.made-by-a-neighbour")
+
+
+def _new_topic(topic: Topic, replication: int) -> NewTopic:
+    return NewTopic(
+        name=topic.name,
+        num_partitions=topic.partitions,
+        replication_factor=replication,
+        topic_configs={
+            "retention.ms": str(topic.retention_ms),
+            "cleanup.policy": "compact" if topic.compacted else "delete",
+            "max.message.bytes": str(topic.max_message_bytes),
+            "min.insync.replicas": str(max(1, replication - 1)),
+        },
+    )
+
+
+def subscribe(
+    settings: Settings, group: str, topics: Sequence[str], handle: Callable[[Sequence[Any]], Awaitable[None]]
+) -> tuple[KafkaBroker, Any]:
+    """Register one batch subscriber on all topics of a service; `handle` gets raw records and must not raise.
+
+    Raw records, because FastStream's parser loses a whole batch with one odd header; manual acknowledgement, because
+    its policies commit past a failure or spin on it; one commit per batch after `handle` returned.
+    """
+    broker = KafkaBroker(
+        settings.brokers,
+        client_id=group,
+        allow_auto_create_topics=False,
+        graceful_timeout=settings.graceful_stop,
+        middlewares=telemetry.broker_middlewares(),
+        apply_types=False,
+        logger=None,
+        enable_idempotence=True,
+        acks="all",
+    )
+
+    async def parse(records: tuple[ConsumerRecord[Any, Any], ...]) -> KafkaAckableMessage:
+        return KafkaAckableMessage(body=b"", headers={}, raw_message=records, consumer=subscriber.consumer)
+
+    async def hand_on(message: KafkaAckableMessage) -> KafkaAckableMessage:
+        return message
+
+    async def consume_batch(message: KafkaAckableMessage) -> None:
+        records = message.raw_message
+        await handle(records if isinstance(records, tuple) else (records,))
+        try:
+            await message.ack()
+        except KafkaError as error:
+            # Rebalanced or away meanwhile: the next owner reads the batch again and drops it as repeats.
+            log.warning("offsets.not-committed", error=repr(error))
+
+    subscriber = broker.subscriber(
+        *topics,
+        group_id=group,
+        batch=True,
+        max_records=settings.batch_size,
+        batch_timeout_ms=settings.batch_wait_ms,
+        auto_offset_reset="earliest",
+        ack_policy=AckPolicy.MANUAL,
+        no_reply=True,
+        parser=parse,
+        decoder=hand_on,
+        max_partition_fetch_bytes=5 * MEBIBYTE,
+        session_timeout_ms=SESSION_TIMEOUT_MS,
+        heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
+        rebalance_timeout_ms=3 * SESSION_TIMEOUT_MS,
+    )
+    subscriber(consume_batch)
+    return broker, subscriber

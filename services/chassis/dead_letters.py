@@ -1,0 +1,170 @@
+"""From a failure to a case: the record is kept, later records of its key wait behind it, decisions let them go.
+
+The one room of the chassis that knows particular events: those of dead letters and of decisions about them.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.case_v1 import CaseDecided
+from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered, MessageReleased, RawHeader
+from contracts.event import Headers
+from contracts.order_v1 import Discrepancy
+from services.chassis import telemetry
+from services.chassis.clock import Clock
+from services.chassis.database import ConsumerState, DeadLetter, ParkedKey
+from services.chassis.ids import derived_id, sha256
+from services.chassis.job import Job
+from services.chassis.transaction import Cause, Transaction, UnitOfWork
+
+WINDOW = timedelta(minutes=1)
+TECHNICAL_DECISIONS = ("send_again", "set_aside")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A Kafka record as it was on the topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def cause(self) -> Cause:
+        """The cause for what follows from a record whose envelope cannot be read."""
+        return Cause(f"{self.topic}/{self.partition}/{self.offset}", "record")
+
+    @property
+    def queue(self) -> str | None:
+        """What newer records of the same key wait in; none without a key, for then there is no order to keep."""
+        return None if self.key is None else sha256(self.key)
+
+    @property
+    def case_id(self) -> str:
+        """One case per topic, partition and offset, whichever services failed on it."""
+        return derived_id("record", self.topic, self.partition, self.offset)
+
+
+class ReleaseQueue(Job):
+    """Carry out a decision about a dead letter, then let go what waits behind it."""
+
+    name: ClassVar[str] = "chassis.release-queue"
+    case_id: str
+    decision: str
+
+
+async def parked(connection: AsyncConnection, queues: Iterable[str | None]) -> set[str]:
+    """Return which of these keys have a queue, and lock them: nobody empties the queue while the batch joins it."""
+    wanted = sorted({queue for queue in queues if queue is not None})
+    statement = select(ParkedKey.queue).where(ParkedKey.queue.in_(wanted)).order_by(ParkedKey.queue).with_for_update()  # type: ignore[attr-defined]
+    return set(await connection.scalars(statement))
+
+
+async def join(unit: UnitOfWork, record: Record) -> None:
+    """Put a record at the end of its key's queue."""
+    await _store(unit, record, "waiting", attempt=1)
+
+
+async def open_case(unit: UnitOfWork, record: Record, code: str, reason: str, cause: Cause) -> None:
+    """Keep a record that this service cannot read or handle, park its key, and publish it as a dead letter."""
+    stored = await _store(unit, record, "failed", attempt=cause.attempt)
+    if not stored:
+        return  # read again: the case is there already
+    if record.queue is not None:
+        await unit.connection.execute(insert(ParkedKey).on_conflict_do_nothing(), {"queue": record.queue})
+    publish(unit, record, code, reason, cause)
+
+
+async def _store(unit: UnitOfWork, record: Record, state: str, attempt: int) -> bool:
+    values = {
+        "state": state,
+        "case_id": record.case_id,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": record.key,
+        "queue": record.queue,
+        "value": record.value,
+        "headers": [[_text(name), _base64(value)] for name, value in record.headers],
+        "attempt": attempt,
+        "failed_at": unit.clock.real() if state == "failed" else None,
+    }
+    statement = insert(DeadLetter).on_conflict_do_nothing().returning(DeadLetter.position)  # type: ignore[arg-type]
+    return (await unit.connection.execute(statement, values)).scalar() is not None
+
+
+def publish(unit: UnitOfWork, record: Record, code: str, reason: str, cause: Cause) -> None:
+    """Publish a failed record with all its bytes."""
+    tx = unit.transaction(cause)
+    tx.publish(
+        MessageDeadLettered(
+            case_id=record.case_id,
+            service=unit.service,
+            code=code,
+            reason=_text(reason[:4000]),
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            attempt=cause.attempt,
+            failed_at=tx.now,
+            key_base64=_base64(record.key),
+            value_base64=_base64(record.value),
+            headers=tuple(RawHeader(name=_text(name), value_base64=_base64(value)) for name, value in record.headers),
+        )
+    )
+    unit.absorb(tx)
+    telemetry.DEAD_LETTERED.labels(record.topic, code).inc()
+
+
+def missing(tx: Transaction, topic: str, key: str, *, after: int, found: int) -> None:
+    """Report events that never came; what came after them is handled all the same."""
+    gap = Discrepancy(code="message.missing", path=f"/{topic}/{key}", expected=after + 1, given=found, stage=tx.unit.service)
+    case_id = tx.next_id(DiscrepancyFound, key)
+    tx.publish(DiscrepancyFound(case_id=case_id, subscription_id=key, discrepancies=(gap,)))
+
+
+def carry_out(decided: CaseDecided, tx: Transaction) -> bool:
+    """Schedule the release, if the decision is about a dead letter of this service."""
+    mine = decided.decision in TECHNICAL_DECISIONS and tx.unit.service in decided.services
+    if mine:
+        tx.schedule(ReleaseQueue(case_id=decided.case_id, decision=decided.decision))
+    return mine
+
+
+async def recent_failures(connection: AsyncConnection, clock: Clock) -> int:
+    """How many technical cases were opened here within the last minute, since the consumer was last resumed."""
+    resumed = await connection.scalar(select(ConsumerState.resumed_at))
+    since = max(filter(None, (clock.real() - WINDOW, resumed)))
+    return int(await connection.scalar(select(func.count()).where(DeadLetter.failed_at > since)) or 0)  # type: ignore[operator, arg-type]
+
+
+def released(case_id: str, service: str, decision: str | None) -> MessageReleased:
+    """Say that the decision about a dead letter was carried out here."""
+    return MessageReleased(case_id=case_id, service=service, outcome="set-aside" if decision == "set_aside" else "handled")
+
+
+def raw(row: DeadLetter) -> Record:
+    """Turn a kept record back into what came from Kafka."""
+    headers = [(str(name), None if value is None else base64.b64decode(value)) for name, value in row.headers]
+    return Record(row.topic, row.partition, row.offset, row.key, row.value, headers)
+
+
+def _base64(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode()
+
+
+def _text(raw_text: str) -> str:
+    """Make a text storable: PostgreSQL takes no NUL."""
+    return raw_text.replace("\x00", "\\x00")

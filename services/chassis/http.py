@@ -1,0 +1,166 @@
+"""The HTTP doors of a service: problem+json with every fault named, health, metrics, and one transaction per request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import structlog
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from services.chassis import telemetry
+from services.chassis.database import is_infrastructure
+from services.chassis.ids import new_traceparent
+from services.chassis.transaction import Cause, Transaction
+
+if TYPE_CHECKING:
+    from services.chassis.service import Service
+
+log = structlog.get_logger()
+
+Result = TypeVar("Result")
+Work = Callable[[Transaction], Awaitable[Result]]
+
+ATTEMPTS = 4
+RETRY_AFTER_SECONDS = "2"
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457's own word
+    """An answer that is not a success: RFC 9457 problem details with a stable code as its type."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: list[dict[str, Any]] | None = None,
+        headers: dict[str, str] | None = None,
+        **members: object,
+    ) -> None:
+        """`errors` lists every fault as {pointer, code, detail}; further members are added as they are."""
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+        self.members = members
+
+
+def service_of(request: Request) -> Service:
+    """Return the service that this request came to."""
+    return cast("Service", request.app.state.service)
+
+
+async def transact(request: Request, work: Work[Result]) -> Result:
+    """Do the work of a request in one transaction; again if somebody else was first, 503 if the database is away."""
+    service = service_of(request)
+    cause = Cause.request(request.state.traceparent)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return await service.transact(work, cause)
+        except (DBAPIError, SQLAlchemyError, OSError, TimeoutError) as error:
+            crosswise = isinstance(error, IntegrityError) or "deadlock" in str(error).lower()
+            if crosswise and attempt < ATTEMPTS:
+                await asyncio.sleep(0.01 * attempt)
+                continue
+            if crosswise or is_infrastructure(error):
+                log.warning("request.database-away", error=repr(error))
+                headers = {"Retry-After": RETRY_AFTER_SECONDS}
+                raise Problem(503, "service.unavailable", "try again in a moment", headers=headers) from error
+            raise
+    message = "unreachable"
+    raise AssertionError(message)
+
+
+def make_app(service: Service, *routers: APIRouter) -> FastAPI:
+    """Make the application: the service's own doors, and the ones that every service has."""
+    app = FastAPI(title=f"AsQuoted {service.name}", version="1", separate_input_output_schemas=False)
+    app.state.service = service
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _failed)
+    app.middleware("http")(_traced)
+    for router in (*routers, _health):
+        app.include_router(router)
+    return app
+
+
+def problem_response(request: Request, problem: Problem) -> JSONResponse:
+    """Render a problem."""
+    body: dict[str, Any] = {
+        "type": f"urn:asquoted:problem:{problem.code}",
+        "title": problem.code,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": request.url.path,
+        "trace_id": telemetry.trace_id(getattr(request.state, "traceparent", None)),
+        "code": problem.code,
+    }
+    if problem.errors is not None:
+        body["errors"] = problem.errors
+    body.update(problem.members)
+    return JSONResponse(body, problem.status, problem.headers, media_type="application/problem+json")
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    return problem_response(request, cast("Problem", error))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    faults = [
+        {"pointer": "/" + "/".join(str(part) for part in each["loc"][1:]), "code": each["type"], "detail": each["msg"]}
+        for each in cast("RequestValidationError", error).errors()
+    ]
+    return problem_response(request, Problem(422, "request.invalid", f"{len(faults)} faults", errors=faults))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    raised = cast("HTTPException", error)
+    code = {404: "resource.unknown", 405: "method.not-allowed"}.get(raised.status_code, "request.refused")
+    return problem_response(request, Problem(raised.status_code, code, str(raised.detail), headers=dict(raised.headers or {})))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    log.error("request.failed", path=request.url.path, exc_info=error)
+    return problem_response(request, Problem(500, "service.failed", "this was our fault; it has been logged"))
+
+
+async def _traced(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    given = request.headers.get("traceparent", "")
+    request.state.traceparent = given if telemetry.trace_id(given) else new_traceparent()
+    with structlog.contextvars.bound_contextvars(trace_id=telemetry.trace_id(request.state.traceparent)):
+        response = await call_next(request)
+    route = request.scope.get("route")
+    telemetry.REQUESTS.labels(request.method, getattr(route, "path", "unknown"), response.status_code).inc()
+    return response
+
+
+_health = APIRouter(tags=["health"])
+
+
+@_health.get("/livez", response_class=PlainTextResponse)
+async def livez() -> str:
+    """Tell that the process answers."""
+    return "ok"
+
+
+@_health.get("/readyz")
+async def readyz(request: Request) -> JSONResponse:
+    """Tell whether the database answers and this consumer really consumes, with lag, parked keys and due jobs."""
+    state = await service_of(request).readiness()
+    return JSONResponse(state, 200 if state["ready"] else 503)
+
+
+@_health.get("/metrics")
+async def metrics() -> Response:
+    """Metrics in Prometheus' text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

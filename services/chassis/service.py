@@ -1,0 +1,183 @@
+"""Puts a service together from its rooms and runs it: database, Kafka, relay, jobs, doors, graceful stop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import ModuleType
+from typing import Any, TypeVar
+
+import structlog
+import uvicorn
+from fastapi import APIRouter
+from faststream.kafka import KafkaBroker
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from contracts.topics import TOPICS
+from services.chassis import broker, dead_letters, jobs, migrations, operator, outbox, telemetry
+from services.chassis.clock import Clock
+from services.chassis.consuming import Consumer, handlers_in
+from services.chassis.database import ConsumerState, DeadLetter, ParkedKey, make_engine
+from services.chassis.http import make_app
+from services.chassis.job import job
+from services.chassis.outbox import Relay
+from services.chassis.settings import Settings
+from services.chassis.transaction import Cause, Transaction, UnitOfWork
+
+log = structlog.get_logger()
+
+Result = TypeVar("Result")
+POLL_AGE_LIMIT_SECONDS = 15.0
+
+
+class ServiceStoppedError(Exception):
+    """A part of the service died; the process ends so that it is started anew."""
+
+
+class Service:
+    """One service: its name, settings, handlers and doors. `run` serves until SIGTERM or Ctrl-C."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        *,
+        handlers: ModuleType | None = None,
+        routers: tuple[APIRouter, ...] = (),
+    ) -> None:
+        """`handlers` is the module with the `@consumes` and `@job` functions, `routers` are the doors."""
+        self.name = name
+        self.settings = settings
+        self.clock = Clock(settings.clock_file)
+        self.engine = make_engine(settings.database_url)
+        self.consumer = Consumer(name, settings, self.engine, self.clock, handlers_in(handlers))
+        release = job(dead_letters.ReleaseQueue)(functools.partial(self.consumer.release))
+        job_handlers = {dead_letters.ReleaseQueue.name: release, **_jobs(handlers)}
+        self.worker = jobs.Worker(name, settings, self.engine, self.clock, job_handlers)
+        self.relay = Relay(settings, self.engine, self.clock)
+        self.consumer.on_commit = self.worker.on_commit = self._committed
+        self.consumer.on_fatal = self._stop_because
+        self.app = make_app(self, *routers, operator.router)
+        self._broker: KafkaBroker | None = None
+        self._subscriber: Any = None
+        self._server: uvicorn.Server | None = None
+        self._fault: BaseException | None = None
+
+    def run(self) -> None:
+        """Serve until told to stop. Raises ServiceStoppedError where a part of it died."""
+        telemetry.configure_logging(self.name, self.settings.log_level)
+        asyncio.run(self._serve())
+        if self._fault is not None:
+            raise ServiceStoppedError(self.name) from self._fault
+
+    async def _serve(self) -> None:
+        config = uvicorn.Config(
+            self.app,
+            host=self.settings.host,
+            port=self.settings.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=int(self.settings.graceful_stop),
+        )
+        async with self.running():
+            self._server = uvicorn.Server(config)
+            await self._server.serve()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Service]:
+        """Everything but the HTTP server, which tests call in process."""
+        await migrations.upgrade(self.name, self.settings.database_url)
+        await broker.provision(self.settings.brokers, TOPICS)
+        background = [self._background(self.relay.run()), self._background(self.worker.run())]
+        try:
+            await self._start_consuming()
+            yield self
+        finally:
+            if self._broker is not None:
+                await self._broker.stop()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self.engine.dispose()
+
+    async def _start_consuming(self) -> None:
+        if not self.consumer.topics:
+            return
+        self._broker, self._subscriber = broker.subscribe(
+            self.settings, self.name, self.consumer.topics, self.consumer.handle_batch
+        )
+        await self._broker.start()
+
+    def _background(self, work: Any) -> asyncio.Task[None]:  # noqa: ANN401 - a coroutine
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._stop_because(task.exception() or ServiceStoppedError(self.name))
+
+    def _stop_because(self, error: BaseException) -> None:
+        log.error("service.stopping", error=repr(error), exc_info=error)
+        self._fault = error
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def _committed(self) -> None:
+        self.relay.wake()
+        self.worker.wake()
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[Result]], cause: Cause) -> Result:
+        """Do work in one transaction of its own and commit it; nothing stays if it raises."""
+        async with self.engine.connect() as connection:
+            unit = UnitOfWork(self.name, connection, self.clock)
+            tx = unit.transaction(cause)
+            result = await work(tx)
+            unit.absorb(tx)
+            await unit.commit()
+        self._committed()
+        return result
+
+    async def readiness(self) -> dict[str, Any]:
+        """Say what an operator wants to know first; `ready` is the verdict."""
+        state: dict[str, Any] = {"service": self.name, "ready": False, "business_time": self.clock.now().isoformat()}
+        try:
+            async with self.engine.connect() as connection:
+                state["unsent_events"] = await outbox.unsent(connection)
+                state["jobs"] = await jobs.due_counts(connection, self.clock)
+                state["stopped"] = bool(await connection.scalar(select(ConsumerState.stopped)))
+                state["parked_keys"] = await connection.scalar(select(func.count()).select_from(ParkedKey))
+                failed = select(func.count()).where(DeadLetter.state == "failed")  # type: ignore[arg-type]
+                state["dead_letters"] = await connection.scalar(failed)
+        except (SQLAlchemyError, OSError) as error:
+            return state | {"fault": f"database: {error!r}"}
+        following = state["jobs"]["next_due_at"]
+        state["jobs"]["next_due_at"] = following.isoformat() if following else None
+        state["consumer"] = await self._consumer_state()
+        telemetry.PARKED.set(state["parked_keys"])
+        polls = state["consumer"].get("last_poll_seconds")
+        consuming = not self.consumer.topics or (polls is not None and polls < POLL_AGE_LIMIT_SECONDS)
+        return state | {"ready": consuming and not state["stopped"]}
+
+    async def _consumer_state(self) -> dict[str, Any]:
+        kafka = self._subscriber.consumer if self._subscriber else None
+        if kafka is None or not kafka.assignment():
+            return {"partitions": 0, "lag": None, "last_poll_seconds": None}
+        assigned = kafka.assignment()
+        ends = {each: kafka.highwater(each) for each in assigned}
+        lag = 0
+        for each, end in ends.items():
+            lag += max(0, (end or 0) - await kafka.position(each))
+        last = max(kafka.last_poll_timestamp(each) or 0 for each in assigned)
+        age = self.clock.real().timestamp() - last / 1000 if last else None
+        return {"partitions": len(assigned), "lag": lag, "last_poll_seconds": age and round(age, 3)}
+
+
+def _jobs(module: ModuleType | None) -> dict[str, Callable[..., Any]]:
+    members = inspect.getmembers(module, inspect.iscoroutinefunction) if module else []
+    return {member.job_kind.name: member for _, member in members if hasattr(member, "job_kind")}
+
