@@ -99,7 +99,6 @@ class Offer(Data):
     on_sale_from: date
     on_sale_until: date | None = None
     channels: Annotated[tuple[Channel, ...], Field(min_length=1)]
-    keeps_promotion: bool = False
 
     @property
     def ref(self) -> OfferRef:
