@@ -7,7 +7,6 @@ import inspect
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from types import ModuleType
 from typing import Any, TypeVar
 
 import structlog
@@ -65,7 +64,7 @@ def consumes(event: type[Event], *, reads: Reads | None = None) -> Callable[[Reg
     return register
 
 
-def handlers_in(module: ModuleType | None) -> dict[str, Handler]:
+def handlers_in(module: object) -> dict[str, Handler]:
     """Collect the handlers of a module by the type that they consume."""
     members = inspect.getmembers(module, inspect.iscoroutinefunction) if module else []
     return {member.consumes.type: member for _, member in members if hasattr(member, "consumes")}

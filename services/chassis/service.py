@@ -7,7 +7,6 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from types import ModuleType
 from typing import Any, TypeVar
 
 import structlog
@@ -46,10 +45,10 @@ class Service:
         name: str,
         settings: Settings,
         *,
-        handlers: ModuleType | None = None,
+        handlers: object = None,
         routers: tuple[APIRouter, ...] = (),
     ) -> None:
-        """`handlers` is the module with the `@consumes` and `@job` functions, `routers` are the doors."""
+        """`handlers` holds the `@consumes` and `@job` functions (a module), `routers` are the doors."""
         self.name = name
         self.settings = settings
         self.clock = Clock(settings.clock_file)
@@ -177,7 +176,6 @@ class Service:
         return {"partitions": len(assigned), "lag": lag, "last_poll_seconds": age and round(age, 3)}
 
 
-def _jobs(module: ModuleType | None) -> dict[str, Callable[..., Any]]:
+def _jobs(module: object) -> dict[str, Callable[..., Any]]:
     members = inspect.getmembers(module, inspect.iscoroutinefunction) if module else []
     return {member.job_kind.name: member for _, member in members if hasattr(member, "job_kind")}
-

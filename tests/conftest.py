@@ -1,0 +1,117 @@
+"""The embedded stack, once per session: real Kafka, real PostgreSQL, and services in process on both."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from fastapi import APIRouter
+
+from contracts.topics import MEBIBYTE, TOPICS
+from services.chassis import broker
+from services.chassis.service import Service
+from services.chassis.settings import Settings
+from tests.embedded import Kafka, Postgres
+from tests.harness import MakeDatabase, MovableClock, Publish, RunService, Topics, new_reader, running, settings_for
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL server of this session."""
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kafka]:
+    """A Kafka broker of this session, with the topics of the map."""
+    server = Kafka(tmp_path_factory.mktemp("kafka"))
+    server.start()
+    await broker.provision([server.bootstrap], TOPICS)
+    yield server
+    server.stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def reader(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer]:
+    """The consumer behind `read_topic`."""
+    consumer = new_reader(kafka.bootstrap)
+    await consumer.start()
+    yield consumer
+    await consumer.stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def producer(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
+    """The producer behind `publish`."""
+    sender = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all", max_request_size=5 * MEBIBYTE)
+    await sender.start()
+    yield sender
+    await sender.stop()
+
+
+@pytest.fixture(scope="session")
+def make_database(postgres: Postgres) -> MakeDatabase:
+    """Make an empty database; returns its URL."""
+
+    async def make() -> str:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        connection = await asyncpg.connect(postgres.url("postgres"))
+        try:
+            await connection.execute(f"CREATE DATABASE {name}")
+        finally:
+            await connection.close()
+        return postgres.url(name)
+
+    return make
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> MovableClock:
+    """Business time of the services of this test, from START on."""
+    return MovableClock(tmp_path / "clock.json")
+
+
+@pytest_asyncio.fixture
+async def read_topic(reader: AIOKafkaConsumer) -> Topics:
+    """Read what came onto a topic since this test began."""
+    return await Topics.from_now(reader)
+
+
+@pytest.fixture
+def publish(producer: AIOKafkaProducer, clock: MovableClock) -> Publish:
+    """Publish events as another service would; sequences begin at 1 in each test."""
+    return Publish(producer, clock)
+
+
+@pytest.fixture
+def run_service(kafka: Kafka, make_database: MakeDatabase, reader: AIOKafkaConsumer, clock: MovableClock) -> RunService:
+    """Run services in process; see RunService."""
+
+    @asynccontextmanager
+    async def run(
+        name: str,
+        handlers: object = None,
+        *,
+        routers: tuple[APIRouter, ...] = (),
+        database: str | None = None,
+        resume: bool = False,
+        settings: type[Settings] = Settings,
+        **further: object,
+    ) -> AsyncIterator[Service]:
+        url = database or await make_database()
+        configured = settings_for(settings, database=url, bootstrap=kafka.bootstrap, clock=clock, further=further)
+        service = Service(name, configured, handlers=handlers, routers=routers)
+        async with running(service, reader, resume=resume):
+            yield service
+
+    return cast("RunService", run)
