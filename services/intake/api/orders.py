@@ -1,0 +1,249 @@
+"""The partner door: orders taken, shown and listed; what is on sale."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime
+
+from contracts.customer_v1 import Customer, CustomerRecorded
+from contracts.offer_v1 import Channel, on_sale
+from contracts.order_v1 import Order, State
+from services.chassis.faults import preferred_language
+from services.chassis.http import Problem, transact
+from services.chassis.ids import sha256
+from services.chassis.keys import Principal, allow
+from services.chassis.transaction import Transaction
+from services.intake import life, store
+from services.intake.api.body import CustomerForm, FaultyBodyError, OrderForm, read_order
+from services.intake.settings import settings
+from services.intake.store import CustomerRow, IdempotencyRow, OrderRow, SubscriptionRow
+
+router = APIRouter(tags=["orders"])
+
+Seller = Annotated[Principal, Depends(allow("partner", "service-desk"))]
+
+LONGEST_IDEMPOTENCY_KEY = 255
+
+
+@router.post("/v1/orders", status_code=201)
+async def post_order(request: Request, seller: Seller) -> Response:
+    """Take an order; the answer already says what became of it."""
+    idempotency_key = request.headers.get("idempotency-key", "")
+    if not idempotency_key or len(idempotency_key) > LONGEST_IDEMPOTENCY_KEY or not idempotency_key.isprintable():
+        raise Problem(400, "idempotency-key.missing", "send an Idempotency-Key of 1 to 255 printable characters")
+    raw = await _body(request)
+    form = _read(raw, request)
+
+    async def work(tx: Transaction) -> Response:
+        return await submit_order(tx, form, seller, idempotency_key, sha256(raw))
+
+    return await transact(request, work)
+
+
+async def submit_order(
+    tx: Transaction, form: OrderForm, seller: Principal, idempotency_key: str, body_sha256: str
+) -> Response:
+    """Take an order once per idempotency key and once per partner reference."""
+    if not await store.only_one_at_a_time(tx, seller.holder, idempotency_key):
+        raise Problem(409, "idempotency-key.in-use", "the first request with this key is still running")
+    first = await tx.get(IdempotencyRow, seller.holder, idempotency_key)
+    if first is not None:
+        return _replayed(first, body_sha256)
+    same = await store.by_reference(tx, seller.holder, form.partner_reference)
+    if same is not None:
+        detail = f"order {same.id} has this partner_reference"
+        raise Problem(409, "partner-reference.in-use", detail, order_id=same.id)
+    row = await _new_order(tx, form, seller)
+    answer = view(row)
+    tx.add(
+        IdempotencyRow(
+            partner=seller.holder,
+            key=idempotency_key,
+            body_sha256=body_sha256,
+            order_id=row.id,
+            answer=answer,
+            created_at=tx.now,
+        )
+    )
+    return JSONResponse(answer, 201, {"Location": f"/v1/orders/{row.id}"})
+
+
+def _replayed(first: IdempotencyRow, body_sha256: str) -> Response:
+    if first.body_sha256 != body_sha256:
+        raise Problem(422, "idempotency-key.reused", "this Idempotency-Key came with another body before")
+    headers = {"Location": f"/v1/orders/{first.order_id}", "Idempotency-Replayed": "true"}
+    return JSONResponse(first.answer, 201, headers)
+
+
+async def _new_order(tx: Transaction, form: OrderForm, seller: Principal) -> OrderRow:
+    order_id = tx.new_id()
+    customer_id = await _customer(tx, form)
+    subscription_id = form.subscription_id or f"sub-{tx.new_id()}"
+    order = Order(
+        id=order_id,
+        partner=seller.holder,
+        partner_reference=form.partner_reference,
+        agent=form.agent,
+        channel=form.channel,
+        action=form.action,
+        customer_id=customer_id,
+        subscription_id=subscription_id,
+        offer_code=form.offer,
+        quote=form.quote,
+        removals=form.removals,
+        sold_at=form.sold_at,
+        received_at=tx.now,
+    )
+    row = OrderRow(
+        id=order_id,
+        partner=seller.holder,
+        partner_reference=form.partner_reference,
+        subscription_id=subscription_id,
+        customer_id=customer_id,
+        state="acknowledged",
+        order=order,
+        channels=list(seller.attributes.get("channels", ())),
+        discrepancies=(),
+        history=[store.history_entry("acknowledged", tx.now, f"{seller.holder}/{form.agent}", None)],
+        created_at=tx.now,
+        updated_at=tx.now,
+    )
+    tx.add(row)
+    subscription = await tx.get(SubscriptionRow, subscription_id) or SubscriptionRow(id=subscription_id)
+    return await life.begin(tx, row, subscription)
+
+
+async def _customer(tx: Transaction, form: OrderForm) -> str:
+    """Return the customer's id; a new one is recorded. A contact that is on file is never changed by an order."""
+    customer_id = form.customer.id or f"cust-{tx.new_id()}"
+    if form.action != "add" or await tx.get(CustomerRow, customer_id):
+        return customer_id
+    customer = _new_customer(customer_id, form.customer, form.language)
+    tx.add(CustomerRow(id=customer_id, customer=customer))
+    tx.publish(CustomerRecorded(customer=customer))
+    return customer_id
+
+
+def _new_customer(customer_id: str, form: CustomerForm, language: Any) -> Customer:  # noqa: ANN401 - a checked literal
+    return Customer(
+        id=customer_id, name=form.name or "", email=form.email or "", phone=form.phone or "", language=language
+    )
+
+
+@router.get("/v1/orders/{order_id}")
+async def get_order(order_id: str, request: Request, seller: Seller) -> dict[str, Any]:
+    """Show an order; another partner's order does not exist here."""
+
+    async def find(tx: Transaction) -> OrderRow | None:
+        rows = await store.listed(tx, _only(seller), {"id": order_id}, None, 1)
+        return rows[0] if rows else None
+
+    row = await transact(request, find)
+    if row is None:
+        raise Problem(404, "order.unknown", "there is no such order")
+    return view(row)
+
+
+@router.get("/v1/orders")
+async def list_orders(
+    request: Request,
+    seller: Seller,
+    state: State | None = None,
+    partner_reference: str | None = None,
+    customer_id: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    after: str | None = None,
+) -> dict[str, Any]:
+    """List orders, newest first; `next` is the cursor of the following page."""
+    filters = {"state": state, "partner_reference": partner_reference, "customer_id": customer_id}
+
+    async def find(tx: Transaction) -> list[OrderRow]:
+        return await store.listed(tx, _only(seller), filters, after, limit + 1)
+
+    rows = await transact(request, find)
+    page = rows[:limit]
+    return {"items": [view(row) for row in page], "next": page[-1].id if len(rows) > limit else None}
+
+
+@router.get("/v1/offers")
+async def list_offers(
+    request: Request, seller: Seller, channel: Channel, at: AwareDatetime | None = None
+) -> dict[str, Any]:
+    """List what is on sale in a channel at a moment, with its published prices."""
+    del seller
+    publications, now = await transact(request, _everything)
+    moment: datetime = at or now
+    by_code: dict[str, list[Any]] = {}
+    for each in publications:
+        by_code.setdefault(each.offer.code, []).append(each)
+    found = [on_sale(versions, channel, moment) for versions in by_code.values()]
+    items = [
+        {
+            "code": offer.code,
+            "version": offer.version,
+            "names": offer.names.model_dump(),
+            "services": [each.model_dump(mode="json") for each in offer.services],
+            "equipment": list(offer.equipment),
+            "term_months": offer.term_months,
+            "price": {each: offer.price(channel, each, moment).model_dump(mode="json") for each in ("add", "modify")},
+        }
+        for offer in found
+        if not isinstance(offer, str)
+    ]
+    return {"items": items, "next": None}
+
+
+async def _everything(tx: Transaction) -> tuple[list[Any], datetime]:
+    return await store.all_publications(tx), tx.now
+
+
+def _only(seller: Principal) -> str | None:
+    return seller.holder if seller.role == "partner" else None
+
+
+async def _body(request: Request) -> bytes:
+    """Read the body, up to the limit. Raises Problem 413."""
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > settings.body_bytes:
+            raise Problem(413, "body.too-large", f"at most {settings.body_bytes} bytes")
+    return bytes(raw)
+
+
+def _read(raw: bytes, request: Request) -> OrderForm:
+    try:
+        return read_order(raw, preferred_language(request.headers.get("accept-language", "")))
+    except FaultyBodyError as error:
+        raise Problem(422, "request.invalid", str(error), errors=[dict(each) for each in error.faults]) from error
+
+
+def view(row: OrderRow) -> dict[str, Any]:
+    """Show an order as partners see it."""
+    order = row.order
+    return {
+        "id": row.id,
+        "partner_reference": row.partner_reference,
+        "state": row.state,
+        "waits_for": row.waits_for,
+        "action": order.action,
+        "customer_id": row.customer_id,
+        "subscription_id": row.subscription_id,
+        "reverses": order.reverses,
+        "reversed_by": None,
+        "offer": order.offer.model_dump() if order.offer else None,
+        "price": order.price.model_dump(mode="json") if order.price else None,
+        "discrepancies": [each.model_dump(mode="json") for each in row.discrepancies],
+        "case_id": row.case_id if row.state == "held" else None,
+        "history": row.history,
+        "created_at": _zulu(row.created_at),
+        "updated_at": _zulu(row.updated_at),
+    }
+
+
+def _zulu(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

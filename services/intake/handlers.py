@@ -1,0 +1,194 @@
+"""What intake does when something was published, done, charged or decided elsewhere."""
+
+from __future__ import annotations
+
+from contracts.case_v1 import CaseDecided
+from contracts.dead_letter_v1 import DiscrepancyFound
+from contracts.invoice_v1 import ChargeHeld, ChargesStarted
+from contracts.offer_v1 import OfferPublished, OfferWithdrawn
+from contracts.order_v1 import (
+    Discrepancy,
+    OrderCancellationRequested,
+    OrderCancelled,
+    OrderCompleted,
+    OrderConfirmed,
+    OrderHeld,
+    OrderPending,
+    OrderRejected,
+    PriceDecision,
+)
+from contracts.subscription_v1 import ChangeCancelled, ChangeFailed, ChangeHeld, SubscriptionChanged
+from services.chassis.consuming import consumes
+from services.chassis.job import job
+from services.chassis.transaction import Transaction
+from services.intake import life, rules, store
+from services.intake.life import AssessLater, ExpireConfirmation, WatchState, changed
+from services.intake.store import ConfirmationRow, OfferRow, OrderRow, SubscriptionRow
+
+
+class UnknownOrderError(LookupError):
+    """An event names an order that intake never took."""
+
+
+@consumes(OfferPublished)
+async def keep_offer(event: OfferPublished, tx: Transaction) -> None:
+    """Keep the published version: orders are judged against intake's own copy."""
+    offer = event.offer
+    tx.put(OfferRow(code=offer.code, version=offer.version, offer=offer, published_at=event.published_at))
+
+
+@consumes(OfferWithdrawn)
+async def withdraw_offer(event: OfferWithdrawn, tx: Transaction) -> None:
+    """Remember from when on an offer is off sale; what was sold before stays sold."""
+    for publication in await store.publications(tx, event.code):
+        row = await tx.get(OfferRow, event.code, publication.offer.version)
+        if row is not None and row.withdrawn_at is None:
+            tx.put(changed(row, withdrawn_at=event.withdrawn_at))
+
+
+@consumes(SubscriptionChanged)
+async def keep_subscription(event: SubscriptionChanged, tx: Transaction) -> list[OrderCompleted | OrderPending | OrderHeld]:
+    """Keep what the customer has now, and complete the order if it is charged already."""
+    known = await tx.get(SubscriptionRow, event.subscription.id) or SubscriptionRow(id=event.subscription.id)
+    if known.subscription is None or known.subscription.version < event.subscription.version:
+        tx.put(changed(known, subscription=event.subscription))
+    if event.order is not None:
+        row = await _order(tx, event.order.id)
+        await life.complete(tx, changed(row, changed_version=event.subscription.version))
+    return []
+
+
+@consumes(ChargesStarted)
+async def keep_charges(event: ChargesStarted, tx: Transaction) -> list[OrderCompleted | OrderPending | OrderHeld]:
+    """Keep what the customer pays from now on, and complete the order if it is done already."""
+    known = await tx.get(SubscriptionRow, event.subscription_id) or SubscriptionRow(id=event.subscription_id)
+    if known.charged_version < event.subscription_version:
+        charges = (*known.charges, event.charge) if event.charge else known.charges
+        tx.put(changed(known, charges=charges, charged_version=event.subscription_version))
+    if event.order_id is not None:
+        row = await _order(tx, event.order_id)
+        await life.complete(tx, changed(row, charged_version=event.subscription_version))
+    return []
+
+
+@consumes(ChangeHeld)
+async def hold_change(event: ChangeHeld, tx: Transaction) -> list[OrderHeld | OrderPending | DiscrepancyFound]:
+    """Hold an order that provisioning stopped; where only the version moved, judge it anew and ask again."""
+    row = await _order(tx, event.order_id)
+    if event.case_id is not None:
+        life.held_by(tx, row, event.discrepancies, event.case_id, "provisioning")
+        return []
+    row = life.move(tx, row, "held", "provisioning", "the subscription changed meanwhile")
+    await life.assess(tx, row)
+    return []
+
+
+@consumes(ChangeFailed)
+async def hold_failed(event: ChangeFailed, tx: Transaction) -> list[OrderHeld]:
+    """Hold an order that the network refused."""
+    life.held_by(tx, await _order(tx, event.order_id), event.discrepancies, event.case_id, "provisioning")
+    return []
+
+
+@consumes(ChangeCancelled)
+async def finish_cancellation(event: ChangeCancelled, tx: Transaction) -> list[OrderCancelled]:
+    """Cancel an order now that it is known that nothing of it was done."""
+    row = await _order(tx, event.order_id)
+    reason = row.history[-1]["reason"] or "cancelled"
+    row = life.move(tx, row, "pendingCancellation", "provisioning")
+    await life.cancelled(tx, row, "provisioning", reason)
+    return []
+
+
+@consumes(ChargeHeld)
+async def hold_charge(event: ChargeHeld, tx: Transaction) -> list[OrderHeld]:
+    """Hold an order that billing does not charge."""
+    life.held_by(tx, await _order(tx, event.order_id), event.discrepancies, event.case_id, "billing")
+    return []
+
+
+@consumes(CaseDecided)
+async def carry_out_decision(
+    event: CaseDecided, tx: Transaction
+) -> list[OrderPending | OrderHeld | OrderRejected | OrderCancelled | OrderCancellationRequested | OrderConfirmed]:
+    """Answer a reviewer's decision with an order event; one about a case that no longer holds the order is overtaken."""
+    row = await tx.get(OrderRow, event.order_id) if event.order_id else None
+    if row is None or row.state != "held" or row.case_id != event.case_id:
+        return []
+    row = changed(row, resolved=sorted({*row.resolved, *event.codes}))
+    match event.decision:
+        case "reject" if not row.attempt:
+            await life.reject(tx, row, event.reviewer, event.reason)
+        case "reject" | "cancel":
+            await life.cancel(tx, row, event.reviewer, event.reason)
+        case "send_again" | "set_aside":
+            life.start(tx, row, event.reviewer, "sent-again")
+        case "apply_published_price" | "honour_quote":
+            await _decide_price(tx, row, event)
+        case _:
+            message = f"{event.decision} is not carried out by intake"
+            raise NotImplementedError(message)
+    return []
+
+
+async def _decide_price(tx: Transaction, row: OrderRow, event: CaseDecided) -> None:
+    honours = event.decision == "honour_quote"
+    decision = PriceDecision(
+        kind="honour_quote" if honours else "apply_published_price",
+        case_id=event.case_id,
+        reviewer=event.reviewer,
+        honoured=await _honoured(tx, row) if honours else None,
+    )
+    row = changed(row, order=row.order.model_copy(update={"decision": decision}))
+    left = rules.unresolved(row.discrepancies, row.resolved)
+    if left:
+        life.held_by(tx, row, left, event.case_id, event.reviewer)
+        return
+    await life.assess(tx, row, event.reviewer)
+
+
+async def _honoured(tx: Transaction, row: OrderRow) -> object:
+    publications = await store.publications(tx, row.order.offer_code)
+    return rules.honoured(row.order, publications, await life.current_charge(tx, row))
+
+
+@job(AssessLater)
+async def assess_later(job_: AssessLater, tx: Transaction) -> list[OrderHeld | OrderPending]:
+    """Judge an order once its offer is here, or when it has been waited for long enough."""
+    row = await _order(tx, job_.order_id)
+    if row.state != "acknowledged":
+        return []
+    if job_.tries_left and not await store.publications(tx, row.order.offer_code):
+        again = AssessLater(order_id=row.id, tries_left=job_.tries_left - 1)
+        tx.schedule(again, wait=life.AGAIN_REAL_SECONDS)
+        return []
+    await life.assess(tx, row)
+    return []
+
+
+@job(ExpireConfirmation)
+async def expire_confirmation(job_: ExpireConfirmation, tx: Transaction) -> list[OrderCancelled]:
+    """Cancel an order whose customer did not answer in time; a question that was replaced has nothing to expire."""
+    confirmation = await tx.get(ConfirmationRow, job_.confirmation_id)
+    row = await _order(tx, confirmation.order_id) if confirmation else None
+    if row is not None and row.state == "pending" and row.confirmation_id == job_.confirmation_id:
+        await life.cancelled(tx, row, "intake", "the customer did not answer in time")
+    return []
+
+
+@job(WatchState)
+async def raise_overdue(job_: WatchState, tx: Transaction) -> list[OrderHeld | DiscrepancyFound]:
+    """Hold an order that stayed where it was until its clock ran out, and open a case."""
+    row = await _order(tx, job_.order_id)
+    if len(row.history) != job_.steps or store.is_final(row.state):
+        return []
+    overdue = Discrepancy(code=job_.code, path="/state", expected=None, given=row.state, stage=rules.STAGE)
+    life.hold(tx, changed(row, waits_for=None), (overdue,), "intake")
+    return []
+
+
+async def _order(tx: Transaction, order_id: str) -> OrderRow:
+    row = await tx.get(OrderRow, order_id)
+    if row is None:
+        raise UnknownOrderError(order_id)
+    return row

@@ -1,0 +1,258 @@
+"""The order's life: the steps that doors and handlers take alike, each one state change with the events that tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from contracts.dead_letter_v1 import DiscrepancyFound
+from contracts.invoice_v1 import in_force
+from contracts.offer_v1 import brussels_day
+from contracts.order_v1 import (
+    Discrepancy,
+    OrderAcknowledged,
+    OrderCancellationRequested,
+    OrderCancelled,
+    OrderCompleted,
+    OrderConfirmed,
+    OrderHeld,
+    OrderPending,
+    OrderRejected,
+    State,
+)
+from services.chassis.job import Job
+from services.chassis.transaction import Transaction
+from services.intake import rules, store
+from services.intake.settings import settings
+from services.intake.store import ConfirmationRow, OrderRow, SubscriptionRow
+
+AGAIN_REAL_SECONDS = 0.25
+
+
+class AssessLater(Job):
+    """Assess an order again that names an offer which may only be late."""
+
+    name: ClassVar[str] = "intake.assess-later"
+    order_id: str
+    tries_left: int
+
+
+class ExpireConfirmation(Job):
+    """Cancel an order whose customer did not answer."""
+
+    name: ClassVar[str] = "intake.expire-confirmation"
+    confirmation_id: str
+
+
+class WatchState(Job):
+    """Raise a case where an order stays too long in a state (S8); `steps` tells whether it moved meanwhile."""
+
+    name: ClassVar[str] = "intake.watch-state"
+    order_id: str
+    steps: int
+    code: str
+
+
+async def begin(tx: Transaction, row: OrderRow, subscription: SubscriptionRow) -> OrderRow:
+    """Take a new order: it waits for its turn, or for an offer that may be late, or is judged at once.
+
+    An order that is not for the customer of the subscription gets no turn: it would keep the customer's own waiting.
+    """
+    if row.order.action != "add" and not rules.is_hers(row.order, subscription.subscription):
+        return await assess(tx, row)
+    if subscription.holder is not None:
+        return wait(tx, row, subscription.holder)
+    tx.put(changed(subscription, holder=row.id))
+    if row.order.offer_code is not None and not await store.publications(tx, row.order.offer_code):
+        tries = round(settings.late_offer_real_seconds / AGAIN_REAL_SECONDS)
+        tx.schedule(AssessLater(order_id=row.id, tries_left=tries), wait=AGAIN_REAL_SECONDS)
+        return wait(tx, row, row.order.offer_code)
+    return await assess(tx, row)
+
+
+def wait(tx: Transaction, row: OrderRow, waits_for: str) -> OrderRow:
+    """Say that an order was taken and what it waits for."""
+    row = changed(row, waits_for=waits_for)
+    tx.put(row)
+    tx.publish(OrderAcknowledged(order=row.order, waits_for=waits_for))
+    watch(tx, row, "order.conflict", settings.acknowledged_seconds)
+    return row
+
+
+async def assess(tx: Transaction, row: OrderRow, by: str = "intake") -> OrderRow:
+    """Judge an order and hold it, or ask the customer."""
+    judged = await judge(tx, row)
+    order = row.order.model_copy(
+        update={"offer": judged.offer, "price": judged.price, "subscription_version": await _version(tx, row)}
+    )
+    row = changed(row, order=order, waits_for=None)
+    found = rules.unresolved(judged.discrepancies, row.resolved)
+    if found:
+        return hold(tx, row, found, by)
+    return await ask(tx, row, by)
+
+
+async def judge(tx: Transaction, row: OrderRow) -> rules.Assessment:
+    """Run the gate on what is known now; the offer version that was resolved once stays."""
+    subscription = await tx.get(SubscriptionRow, row.subscription_id)
+    facts = rules.Facts(
+        publications=await store.publications(tx, row.order.offer_code),
+        subscription=subscription.subscription if subscription else None,
+        charges=subscription.charges if subscription else (),
+        channels=row.channels,
+        agents=await store.agents(tx, row.partner),
+        windows=rules.Windows(
+            timedelta(seconds=settings.backdated_seconds), timedelta(seconds=settings.postdated_seconds)
+        ),
+    )
+    return rules.assess(row.order, facts)
+
+
+def hold(tx: Transaction, row: OrderRow, found: Sequence[Discrepancy], by: str) -> OrderRow:
+    """Hold an order and open the one case of this judgement."""
+    case_id = tx.next_id(DiscrepancyFound, row.subscription_id)
+    order = row.order
+    tx.publish(
+        DiscrepancyFound(
+            case_id=case_id,
+            order_id=row.id,
+            subscription_id=row.subscription_id,
+            customer_id=row.customer_id,
+            partner=row.partner,
+            agent=order.agent,
+            discrepancies=tuple(found),
+            published_monthly=order.price.new_monthly if order.price else None,
+            quoted_monthly=order.quote.monthly_total if order.quote else None,
+        )
+    )
+    return held_by(tx, row, found, case_id, by)
+
+
+def held_by(tx: Transaction, row: OrderRow, found: Sequence[Discrepancy], case_id: str, by: str) -> OrderRow:
+    """Hold an order for a case that is open, whoever found it."""
+    row = changed(row, discrepancies=tuple(found), case_id=case_id)
+    row = move(tx, row, "held", by, ", ".join(sorted({each.code for each in found})))
+    tx.publish(OrderHeld(order=row.order, case_id=case_id, codes=tuple(each.code for each in found)))
+    return row
+
+
+async def ask(tx: Transaction, row: OrderRow, by: str) -> OrderRow:
+    """Ask the customer: no contract exists before the yes (S2). An earlier question is answered no more."""
+    subscription = await tx.get(SubscriptionRow, row.subscription_id)
+    current = subscription.subscription if subscription else None
+    confirmation = ConfirmationRow(
+        id=tx.new_id(),
+        order_id=row.id,
+        asked_at=tx.now,
+        expires_at=tx.now + timedelta(seconds=settings.confirmation_seconds),
+    )
+    tx.add(confirmation)
+    tx.schedule(ExpireConfirmation(confirmation_id=confirmation.id), due=confirmation.expires_at)
+    row = move(tx, changed(row, discrepancies=(), confirmation_id=confirmation.id), "pending", by)
+    tx.publish(
+        OrderPending(
+            order=row.order,
+            confirmation_id=confirmation.id,
+            expires_at=confirmation.expires_at,
+            current_offer=current.offer if current else None,
+        )
+    )
+    return row
+
+
+async def confirm(tx: Transaction, row: OrderRow) -> OrderRow:
+    """Carry out a yes, if what the customer was shown is still so; else she is asked anew, or a person looks."""
+    judged = await judge(tx, row)
+    version = await _version(tx, row)
+    if rules.unresolved(judged.discrepancies, row.resolved) or rules.moved(row.order, judged, version):
+        return await assess(tx, row)
+    return start(tx, row, "customer", "email-link")
+
+
+def start(tx: Transaction, row: OrderRow, by: str, medium: str) -> OrderRow:
+    """Send an order on its way to provisioning; again with a higher attempt after a reviewer's decision."""
+    row = move(tx, changed(row, attempt=row.attempt + 1, discrepancies=()), "inProgress", by)
+    tx.publish(OrderConfirmed(order=row.order, confirmed_at=tx.now, medium=medium, attempt=row.attempt))
+    watch(tx, row, "order.overdue", settings.in_progress_seconds)
+    return row
+
+
+async def complete(tx: Transaction, row: OrderRow) -> OrderRow:
+    """Complete an order once what was changed is charged: both of the same subscription version."""
+    done = row.changed_version is not None and row.changed_version == row.charged_version
+    if not done:
+        tx.put(row)
+        return row
+    if row.state != "inProgress":  # its clock ran out meanwhile, or a cancellation came too late
+        row = move(tx, row, "inProgress", "intake", "carried out after all")
+    row = move(tx, row, "completed", "intake")
+    tx.publish(OrderCompleted(order=row.order, completed_at=tx.now))
+    await pass_turn(tx, row)
+    return row
+
+
+async def reject(tx: Transaction, row: OrderRow, by: str, reason: str) -> OrderRow:
+    """End an order that was never carried out."""
+    row = move(tx, row, "rejected", by, reason)
+    tx.publish(OrderRejected(order=row.order, reason=reason))
+    await pass_turn(tx, row)
+    return row
+
+
+async def cancel(tx: Transaction, row: OrderRow, by: str, reason: str) -> OrderRow:
+    """End an order: at once where nothing was done, else provisioning is asked to stop."""
+    if row.attempt and row.state != "pending":
+        row = move(tx, row, "assessingCancellation", by, reason)
+        tx.publish(OrderCancellationRequested(order=row.order, reason=reason))
+        return row
+    return await cancelled(tx, row, by, reason)
+
+
+async def cancelled(tx: Transaction, row: OrderRow, by: str, reason: str) -> OrderRow:
+    """Say that an order ended without effect."""
+    row = move(tx, row, "cancelled", by, reason)
+    tx.publish(OrderCancelled(order=row.order, reason=reason))
+    await pass_turn(tx, row)
+    return row
+
+
+async def pass_turn(tx: Transaction, row: OrderRow) -> None:
+    """Free the turn on a subscription and judge the oldest order that waits for it."""
+    subscription = await tx.get(SubscriptionRow, row.subscription_id)
+    if subscription is None or subscription.holder != row.id:
+        return
+    following = await store.next_in_turn(tx, row.subscription_id, row.id)
+    tx.put(changed(subscription, holder=following.id if following else None))
+    if following is not None:
+        await assess(tx, following)
+
+
+def move(tx: Transaction, row: OrderRow, state: State, by: str, reason: str | None = None) -> OrderRow:
+    """Change an order's state, guarded, and write it down with who and why."""
+    entry = store.history_entry(rules.step(row.state, state), tx.now, by, reason)  # type: ignore[arg-type]
+    row = changed(row, state=state, history=[*row.history, entry], updated_at=tx.now)
+    tx.put(row)
+    return row
+
+
+def watch(tx: Transaction, row: OrderRow, code: str, seconds: int) -> None:
+    """Set the clock of the state that an order is in now."""
+    job = WatchState(order_id=row.id, steps=len(row.history), code=code)
+    tx.schedule(job, due=tx.now + timedelta(seconds=seconds))
+
+
+def changed(row: Any, **changes: object) -> Any:  # noqa: ANN401 - any of intake's rows
+    """Return the row with some columns changed; rows are values."""
+    return type(row)(**{**{name: getattr(row, name) for name in type(row).model_fields}, **changes})
+
+
+async def _version(tx: Transaction, row: OrderRow) -> int | None:
+    subscription = await tx.get(SubscriptionRow, row.subscription_id)
+    return subscription.subscription.version if subscription and subscription.subscription else None
+
+
+async def current_charge(tx: Transaction, row: OrderRow) -> Any:  # noqa: ANN401 - Money or None
+    """What the customer pays now, as of the sale."""
+    subscription = await tx.get(SubscriptionRow, row.subscription_id)
+    return in_force(subscription.charges, brussels_day(row.order.sold_at)) if subscription else None

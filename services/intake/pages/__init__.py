@@ -1,0 +1,1 @@
+"""Intake's pages for customers, and their words in four languages."""

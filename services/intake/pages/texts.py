@@ -1,0 +1,88 @@
+"""The words of the customer's page, in the four languages."""
+
+TEXTS: dict[str, dict[str, str]] = {
+    "title": {
+        "fr": "Votre commande",
+        "nl": "Uw bestelling",
+        "de": "Ihre Bestellung",
+        "en": "Your order",
+    },
+    "intro": {
+        "fr": "Rien ne change avant votre accord. Vérifiez, puis répondez.",
+        "nl": "Er verandert niets voor u akkoord gaat. Kijk na en antwoord.",
+        "de": "Ohne Ihre Zustimmung ändert sich nichts. Bitte prüfen und antworten.",
+        "en": "Nothing changes before you agree. Please check, then answer.",
+    },
+    "today": {"fr": "Aujourd'hui", "nl": "Vandaag", "de": "Heute", "en": "Today"},
+    "new": {"fr": "Nouveau", "nl": "Nieuw", "de": "Neu", "en": "New"},
+    "per_month": {"fr": "par mois", "nl": "per maand", "de": "pro Monat", "en": "per month"},
+    "difference": {"fr": "Différence", "nl": "Verschil", "de": "Unterschied", "en": "Difference"},
+    "one_off": {"fr": "Une seule fois", "nl": "Eenmalig", "de": "Einmalig", "en": "Once"},
+    "promotion": {"fr": "Promotion", "nl": "Promotie", "de": "Aktion", "en": "Promotion"},
+    "months": {"fr": "mois", "nl": "maanden", "de": "Monate", "en": "months"},
+    "after_promotion": {
+        "fr": "Après la promotion",
+        "nl": "Na de promotie",
+        "de": "Nach der Aktion",
+        "en": "After the promotion",
+    },
+    "services": {"fr": "Services", "nl": "Diensten", "de": "Dienste", "en": "Services"},
+    "removed": {
+        "fr": "Ce que vous n'aurez plus",
+        "nl": "Wat u niet meer zult hebben",
+        "de": "Was Sie nicht mehr haben werden",
+        "en": "What you will no longer have",
+    },
+    "nothing": {"fr": "rien", "nl": "niets", "de": "nichts", "en": "nothing"},
+    "terminated": {
+        "fr": "Tout est arrêté",
+        "nl": "Alles wordt stopgezet",
+        "de": "Alles wird beendet",
+        "en": "Everything is ended",
+    },
+    "until": {"fr": "Répondez avant le", "nl": "Antwoord vóór", "de": "Antworten Sie vor dem", "en": "Answer before"},
+    "yes": {"fr": "Oui, d'accord", "nl": "Ja, akkoord", "de": "Ja, einverstanden", "en": "Yes, I agree"},
+    "no": {"fr": "Non, annuler", "nl": "Nee, annuleren", "de": "Nein, stornieren", "en": "No, cancel"},
+    "taxes": {
+        "fr": "Tous les prix comprennent la TVA de 21 %.",
+        "nl": "Alle prijzen zijn inclusief 21 % btw.",
+        "de": "Alle Preise enthalten 21 % MwSt.",
+        "en": "All prices include 21 % VAT.",
+    },
+    "said_yes": {
+        "fr": "Merci. Vous avez dit oui: nous exécutons la commande et vous l'écrivons dès que c'est fait.",
+        "nl": "Bedankt. U zei ja: we voeren de bestelling uit en schrijven u zodra het klaar is.",
+        "de": "Danke. Sie haben Ja gesagt: Wir führen die Bestellung aus und schreiben Ihnen, sobald es erledigt ist.",
+        "en": "Thank you. You said yes: we carry out the order and write to you when it is done.",
+    },
+    "said_no": {
+        "fr": "Vous avez dit non: la commande est annulée et rien ne change.",
+        "nl": "U zei nee: de bestelling is geannuleerd en er verandert niets.",
+        "de": "Sie haben Nein gesagt: Die Bestellung ist storniert und nichts ändert sich.",
+        "en": "You said no: the order is cancelled and nothing changes.",
+    },
+    "expired": {
+        "fr": "Ce lien a expiré: la commande est annulée et rien ne change.",
+        "nl": "Deze link is verlopen: de bestelling is geannuleerd en er verandert niets.",
+        "de": "Dieser Link ist abgelaufen: Die Bestellung ist storniert und nichts ändert sich.",
+        "en": "This link has expired: the order is cancelled and nothing changes.",
+    },
+    "replaced": {
+        "fr": "Cette question n'est plus actuelle. Si quelque chose a changé, vous recevez un nouveau message.",
+        "nl": "Deze vraag is niet meer actueel. Als er iets veranderd is, krijgt u een nieuw bericht.",
+        "de": "Diese Frage ist nicht mehr aktuell. Falls sich etwas geändert hat, erhalten Sie eine neue Nachricht.",
+        "en": "This question is no longer current. If something changed, you will get a new message.",
+    },
+    "unknown": {
+        "fr": "Ce lien n'est pas valable. Utilisez celui de notre message.",
+        "nl": "Deze link is niet geldig. Gebruik die uit ons bericht.",
+        "de": "Dieser Link ist nicht gültig. Verwenden Sie den aus unserer Nachricht.",
+        "en": "This link is not valid. Use the one in our message.",
+    },
+    "unclear": {
+        "fr": "Choisissez oui ou non.",
+        "nl": "Kies ja of nee.",
+        "de": "Wählen Sie Ja oder Nein.",
+        "en": "Choose yes or no.",
+    },
+}

@@ -1,0 +1,251 @@
+"""The price gate, the loss guard on intake's copy, and the order's life; pure: data in, decision out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from contracts.invoice_v1 import Charge, in_force
+from contracts.money import Money, Promotion
+from contracts.offer_v1 import Offer, OfferFault, OfferRef, Price, Publication, brussels_day, on_sale
+from contracts.order_v1 import Discrepancy, Order, OrderPrice, PriceDecision, Quote, State
+from contracts.subscription_v1 import Subscription, judge_removals, lost
+
+STAGE = "intake"
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    "acknowledged": frozenset({"pending", "held", "inProgress", "rejected", "cancelled"}),
+    "pending": frozenset({"pending", "inProgress", "held", "cancelled"}),
+    "held": frozenset(
+        {"held", "pending", "inProgress", "assessingCancellation", "cancelled", "failed", "rejected"},
+    ),
+    "inProgress": frozenset({"held", "completed", "failed", "assessingCancellation"}),
+    "assessingCancellation": frozenset({"pendingCancellation", "inProgress", "held"}),
+    "pendingCancellation": frozenset({"cancelled", "held"}),
+    "completed": frozenset(),
+    "rejected": frozenset(),
+    "cancelled": frozenset(),
+    "failed": frozenset(),
+}
+"""TMF622 v4's states. Two steps onto themselves are ours: a new summary while pending, fewer codes while held."""
+
+PRICE_CODES = ("price.monthly", "price.change", "price.one-off", "price.promotion", "quote.changed")
+
+
+class UnknownTransitionError(Exception):
+    """An order cannot go from one state to another: a fault of ours, never silence."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How long before and after its reception a sale may be dated."""
+
+    before: timedelta
+    after: timedelta
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an order is judged against: looked up by us, nothing of it comes from the agent."""
+
+    publications: Sequence[Publication] = ()
+    subscription: Subscription | None = None
+    charges: Sequence[Charge] = ()
+    channels: Sequence[str] = ()
+    agents: Sequence[str] = ()
+    windows: Windows = field(default_factory=lambda: Windows(timedelta(hours=48), timedelta(minutes=5)))
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The judgement of an order: the offer version resolved once, the price, and every discrepancy."""
+
+    offer: OfferRef | None
+    price: OrderPrice | None
+    discrepancies: tuple[Discrepancy, ...]
+
+
+def assess(order: Order, facts: Facts) -> Assessment:
+    """Judge an order completely: it fails closed, and every fault is found at once."""
+    found = [*_judge_sale(order, facts)]
+    if order.action != "add" and not is_hers(order, facts.subscription):
+        return Assessment(None, None, (*found, _discrepancy("subscription.unknown", "/subscription_id")))
+    if order.action == "terminate":
+        return Assessment(None, _terminated_price(order, facts), (*found, *_judge_loss(order, facts, None)))
+    offer = resolve(order, facts.publications)
+    if isinstance(offer, str):
+        return Assessment(None, None, (*found, _discrepancy(offer, "/offer", given=order.offer_code)))
+    published = offer.price(order.channel, order.action, order.sold_at)
+    current = _current(order, facts)
+    if current is None and order.action == "modify":
+        return Assessment(offer.ref, None, (*found, _discrepancy("price.missing", "/subscription_id")))
+    if current is not None and current.currency != published.monthly_total.currency:
+        currency = _discrepancy("price.currency", "/subscription_id", published.monthly_total.currency, current.currency)
+        return Assessment(offer.ref, None, (*found, currency))
+    found += [*judge_quote(order.quote or Quote(), published, current), *_judge_loss(order, facts, offer)]
+    return Assessment(offer.ref, price_of(_decided(published, order.decision), current), tuple(found))
+
+
+def resolve(order: Order, publications: Iterable[Publication]) -> Offer | OfferFault:
+    """Find the version on sale at the sale; once it was found it is never looked for again."""
+    versions = list(publications)
+    if order.offer is not None:
+        pinned = [each.offer for each in versions if each.offer.ref == order.offer]
+        return pinned[0] if pinned else "offer.unknown"
+    return on_sale(versions, order.channel, order.sold_at)
+
+
+def judge_quote(quote: Quote, published: Price, current: Money | None) -> list[Discrepancy]:
+    """The price gate (S1): total, change, one-off and promotion, each by itself, exact, in both directions."""
+    change = published.monthly_total if current is None else published.monthly_total - current
+    found = []
+    if quote.monthly_total is None and quote.monthly_change is None:
+        found.append(_discrepancy("price.missing", "/quote"))
+    if quote.monthly_total is not None:
+        found += _judge_amount("price.monthly", "/quote/monthly_total", published.monthly_total, quote.monthly_total)
+    if quote.monthly_change is not None:
+        found += _judge_amount("price.change", "/quote/monthly_change", change, quote.monthly_change)
+    found += _judge_one_off(published.one_off, quote.one_off)
+    found += _judge_promotion(published.promotion, quote.promotion, published.monthly_total.currency)
+    return found
+
+
+def _judge_amount(code: str, path: str, expected: Money, given: Money) -> list[Discrepancy]:
+    if given.currency != expected.currency:
+        return [_discrepancy("price.currency", path, expected.currency, given.currency)]
+    if given.amount != expected.amount:
+        return [_discrepancy(code, path, expected, given)]
+    return []
+
+
+def _judge_one_off(expected: Money, given: Money | None) -> list[Discrepancy]:
+    """Judge a one-off that was not quoted as 0, and show it as null."""
+    if given is not None:
+        return _judge_amount("price.one-off", "/quote/one_off", expected, given)
+    return [_discrepancy("price.one-off", "/quote/one_off", expected)] if expected.amount else []
+
+
+def _judge_promotion(expected: Promotion | None, given: Promotion | None, currency: str) -> list[Discrepancy]:
+    path = "/quote/promotion"
+    if given is not None and given.monthly.currency != currency:
+        return [_discrepancy("price.currency", path, currency, given.monthly.currency)]
+    return [_discrepancy("price.promotion", path, expected, given)] if expected != given else []
+
+
+def _judge_sale(order: Order, facts: Facts) -> list[Discrepancy]:
+    found = []
+    earliest, latest = order.received_at - facts.windows.before, order.received_at + facts.windows.after
+    if not earliest <= order.sold_at <= latest:
+        window = {"from": _zulu(earliest), "until": _zulu(latest)}
+        found.append(_discrepancy("sale.backdated", "/sold_at", window, _zulu(order.sold_at)))
+    if order.channel not in facts.channels:
+        found.append(_discrepancy("channel.not-allowed", "/channel", sorted(facts.channels), order.channel))
+    if order.agent not in facts.agents:
+        found.append(_discrepancy("agent.unknown", "/agent", given=order.agent))
+    return found
+
+
+def is_hers(order: Order, subscription: Subscription | None) -> bool:
+    """Whether the subscription that an order names is in place and its customer's."""
+    return (
+        subscription is not None and subscription.customer_id == order.customer_id and subscription.state == "active"
+    )
+
+
+def _judge_loss(order: Order, facts: Facts, offer: Offer | None) -> list[Discrepancy]:
+    """The loss guard (S5) on intake's copy; provisioning judges again on its own inventory."""
+    before = facts.subscription
+    if before is None:
+        return judge_removals((), order.removals, STAGE)
+    after = before.changed_to(offer) if offer else before.terminated()
+    return judge_removals(lost(before, after), order.removals, STAGE)
+
+
+def _current(order: Order, facts: Facts) -> Money | None:
+    return None if order.action == "add" else in_force(facts.charges, brussels_day(order.sold_at))
+
+
+def _decided(published: Price, decision: PriceDecision | None) -> Price:
+    return decision.honoured if decision and decision.honoured else published
+
+
+def price_of(price: Price, current: Money | None) -> OrderPrice:
+    """What the customer pays before and after, as she is asked to confirm it."""
+    return OrderPrice(
+        current_monthly=current,
+        new_monthly=price.monthly_total,
+        monthly_change=price.monthly_total - current if current else price.monthly_total,
+        one_off=price.one_off,
+        promotion=price.promotion,
+        monthly_after_promotion=price.monthly_full,
+    )
+
+
+def _terminated_price(order: Order, facts: Facts) -> OrderPrice | None:
+    current = _current(order, facts)
+    if current is None:
+        return None
+    free = Money(amount=0, currency=current.currency)
+    return OrderPrice(
+        current_monthly=current, new_monthly=free, monthly_change=free - current, one_off=free, monthly_after_promotion=free
+    )
+
+
+def honoured(order: Order, publications: Iterable[Publication], current: Money | None) -> Price:
+    """The price that honours a quote: never above the published price, of contradictory quotes the lowest.
+
+    A part that was not quoted is the published one; a quoted promotion that was never published is not honoured twice:
+    the quoted total already holds it.
+    """
+    offer = resolve(order, publications)
+    if isinstance(offer, str):
+        message = f"{order.id}: {offer}"
+        raise LookupError(message)
+    published = offer.price(order.channel, order.action, order.sold_at)
+    quote = order.quote or Quote()
+    totals = [published.monthly_total, *([quote.monthly_total] if quote.monthly_total else [])]
+    if quote.monthly_change is not None:
+        totals.append(quote.monthly_change if current is None else current + quote.monthly_change)
+    total = min(totals, key=lambda each: each.amount)
+    promotion = quote.promotion or published.promotion
+    below_full = Money(amount=total.amount - published.monthly_full.amount, currency=total.currency)
+    months = promotion.months if promotion else None
+    return Price(
+        monthly_total=total,
+        monthly_full=published.monthly_full if months else total,
+        one_off=min((published.one_off, quote.one_off or published.one_off), key=lambda each: each.amount),
+        promotion=Promotion(monthly=below_full, months=months) if months and below_full.amount else None,
+    )
+
+
+def unresolved(discrepancies: Iterable[Discrepancy], resolved: Iterable[str]) -> tuple[Discrepancy, ...]:
+    """What no reviewer's decision has resolved."""
+    settled = set(resolved)
+    return tuple(each for each in discrepancies if each.code not in settled)
+
+
+def moved(order: Order, assessed: Assessment, version: int | None) -> bool:
+    """Whether what the customer was shown is no longer so: another version of the subscription or another price."""
+    return order.subscription_version != version or order.price != assessed.price
+
+
+def step(state: State, new: State) -> State:
+    """Go from one state to another. Raises UnknownTransitionError."""
+    if new not in TRANSITIONS[state]:
+        message = f"an order cannot go from {state} to {new}"
+        raise UnknownTransitionError(message)
+    return new
+
+
+def _discrepancy(code: str, path: str, expected: object = None, given: object = None) -> Discrepancy:
+    return Discrepancy(code=code, path=path, expected=_plain(expected), given=_plain(given), stage=STAGE)
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
+    return value.model_dump(mode="json") if isinstance(value, Money | Promotion) else value
+
+
+def _zulu(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
