@@ -95,6 +95,7 @@ class Item:
             self.envelope.correlation_id,
             self.envelope.causation_id,
             self.envelope.traceparent,
+            time=self.envelope.time.isoformat(),
         )
 
 
@@ -110,6 +111,7 @@ class Consumer:
         self._engine = engine
         self._clock = clock
         self._handlers = handlers
+        self._own_letters = dead_letters.told_directly(handlers)
         self._wanted = {(topic.name, event.type): event for topic, event in consumed_by(service)}
         self.on_commit: Callable[[], None] = lambda: None
         self.on_fatal: Callable[[BaseException], None] = lambda _error: None
@@ -241,7 +243,7 @@ class Consumer:
         fault = await self._handled(unit, item, item.cause)
         if fault is None:
             return False
-        await dead_letters.open_case(unit, record, *fault, item.cause)
+        await dead_letters.open_case(unit, record, fault, item.cause, self._own_letters)
         if record.queue is not None:
             queued.add(record.queue)
         return True
@@ -274,7 +276,8 @@ class Consumer:
         async with self._engine.connect() as connection:
             unit = UnitOfWork(self._service, connection, self._clock)
             await watermark.advance(connection, _highest([item]))
-            await dead_letters.open_case(unit, item.record, "message.unhandled", str(error), item.cause)
+            fault = "message.unhandled", str(error)
+            await dead_letters.open_case(unit, item.record, fault, item.cause, self._own_letters)
             await unit.commit()
         self.on_commit()
         return 1
@@ -320,7 +323,7 @@ class Consumer:
                 tx.publish(dead_letters.released(row.case_id, self._service, row.decision))
         else:
             tx.put(_changed(row, state="failed", attempt=row.attempt + 1, decision=None, failed_at=self._clock.real()))
-            dead_letters.publish(unit, record, *fault, cause)
+            await dead_letters.tell(unit, record, fault, cause, self._own_letters)
         unit.absorb(tx)
         await unit.flush()
         return fault is None

@@ -6,10 +6,10 @@ The one room of the chassis that knows particular events: those of dead letters 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.case_v1 import CaseDecided
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered, MessageReleased, RawHeader
-from contracts.event import Headers
+from contracts.event import Event, Headers
 from contracts.order_v1 import Discrepancy
 from services.chassis import telemetry
 from services.chassis.clock import Clock
@@ -28,6 +28,8 @@ from services.chassis.transaction import Cause, Transaction, UnitOfWork
 
 WINDOW = timedelta(minutes=1)
 TECHNICAL_DECISIONS = ("send_again", "set_aside")
+
+Handler = Callable[[Any, Transaction], Awaitable[Iterable[Event] | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +79,24 @@ async def join(unit: UnitOfWork, record: Record) -> None:
     await _store(unit, record, "waiting", attempt=1)
 
 
-async def open_case(unit: UnitOfWork, record: Record, code: str, reason: str, cause: Cause) -> None:
-    """Keep a record that this service cannot read or handle, park its key, and publish it as a dead letter."""
+def told_directly(handlers: Mapping[str, Handler]) -> Handler | None:
+    """Return what a service that consumes dead letters does with its own, in place of publishing them.
+
+    On the topic, a failure to handle a dead letter would be a dead letter again, larger each time and without end.
+    """
+    return handlers.get(MessageDeadLettered.type)
+
+
+async def open_case(
+    unit: UnitOfWork, record: Record, fault: tuple[str, str], cause: Cause, own: Handler | None = None
+) -> None:
+    """Keep a record that this service cannot read or handle (code, reason), park its key, and tell of it."""
     stored = await _store(unit, record, "failed", attempt=cause.attempt)
     if not stored:
         return  # read again: the case is there already
     if record.queue is not None:
         await unit.connection.execute(insert(ParkedKey).on_conflict_do_nothing(), {"queue": record.queue})
-    publish(unit, record, code, reason, cause)
+    await tell(unit, record, fault, cause, own)
 
 
 async def _store(unit: UnitOfWork, record: Record, state: str, attempt: int) -> bool:
@@ -105,27 +117,33 @@ async def _store(unit: UnitOfWork, record: Record, state: str, attempt: int) -> 
     return (await unit.connection.execute(statement, values)).scalar() is not None
 
 
-def publish(unit: UnitOfWork, record: Record, code: str, reason: str, cause: Cause) -> None:
-    """Publish a failed record with all its bytes."""
+async def tell(
+    unit: UnitOfWork, record: Record, fault: tuple[str, str], cause: Cause, own: Handler | None = None
+) -> None:
+    """Publish a failed record with all its bytes; `own` is done in place of that by a service that is told directly."""
     tx = unit.transaction(cause)
-    tx.publish(
-        MessageDeadLettered(
-            case_id=record.case_id,
-            service=unit.service,
-            code=code,
-            reason=_text(reason[:4000]),
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            attempt=cause.attempt,
-            failed_at=tx.now,
-            key_base64=_base64(record.key),
-            value_base64=_base64(record.value),
-            headers=tuple(RawHeader(name=_text(name), value_base64=_base64(value)) for name, value in record.headers),
-        )
-    )
+    letter = _letter(record, fault, cause, tx)
+    tx.publish(*([letter] if own is None else await own(letter, tx) or ()))
     unit.absorb(tx)
-    telemetry.DEAD_LETTERED.labels(record.topic, code).inc()
+    telemetry.DEAD_LETTERED.labels(record.topic, letter.code).inc()
+
+
+def _letter(record: Record, fault: tuple[str, str], cause: Cause, tx: Transaction) -> MessageDeadLettered:
+    code, reason = fault
+    return MessageDeadLettered(
+        case_id=record.case_id,
+        service=tx.unit.service,
+        code=code,
+        reason=_text(reason[:4000]),
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        attempt=cause.attempt,
+        failed_at=tx.now,
+        key_base64=_base64(record.key),
+        value_base64=_base64(record.value),
+        headers=tuple(RawHeader(name=_text(name), value_base64=_base64(value)) for name, value in record.headers),
+    )
 
 
 def missing(tx: Transaction, topic: str, key: str, *, after: int, found: int) -> None:

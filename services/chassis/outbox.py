@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from contracts.event import Envelope
+from contracts.event import Envelope, Event
 from contracts.topics import BY_EVENT, MEBIBYTE
 from services.chassis import telemetry
 from services.chassis.clock import Clock
@@ -55,7 +55,6 @@ async def write(connection: AsyncConnection, service: str, events: Sequence[Pend
     """
     if not events:
         return
-    values = [_checked(each) for each in events]
     places = [(BY_EVENT[type(each.event)].name, each.event.key) for each in events]
     counts = sorted(Counter(places).items())
     result = await connection.execute(
@@ -69,15 +68,15 @@ async def write(connection: AsyncConnection, service: str, events: Sequence[Pend
     last = {(topic, key): sequence for topic, key, sequence in result}
     following = {place: last[place] - count + 1 for place, count in counts}
     rows = []
-    for each, place, value in zip(events, places, values, strict=True):
+    for each, place in zip(events, places, strict=True):
         headers = _envelope(service, each, place[1], following[place]).headers()
         following[place] += 1
-        rows.append({"topic": place[0], "key": place[1], "headers": [[n, v.decode()] for n, v in headers], "value": value})
+        rows.append({"topic": place[0], "key": place[1], "headers": [[n, v.decode()] for n, v in headers], "value": each.value})
     await connection.execute(insert(Outbox), rows)
 
 
-def _checked(pending: Pending) -> bytes:
-    event = pending.event
+def checked(event: Event) -> bytes:
+    """Return an event's value. Raises EventTooLargeError or EmptyKeyError for one that cannot be published."""
     if not event.key:
         message = f"{event.type} {event.subject} has no key"
         raise EmptyKeyError(message)

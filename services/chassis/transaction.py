@@ -29,7 +29,10 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What made a transaction happen: an event, a request or a job; `attempt` counts decisions that ran it again."""
+    """What made a transaction happen: an event, a request or a job; `attempt` counts decisions that ran it again.
+
+    `time` is when an event happened (RFC 3339, business time), which may be long before it is handled.
+    """
 
     id: str
     source: str = ""
@@ -37,6 +40,7 @@ class Cause:
     causation_id: str | None = None
     traceparent: str | None = None
     attempt: int = 1
+    time: str | None = None
 
     @classmethod
     def request(cls, traceparent: str | None = None) -> Cause:
@@ -47,10 +51,11 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An event that is decided, with its id and cause, before its sequence is known."""
+    """An event that is decided, with its id and cause, before its sequence is known; `value` is what Kafka gets."""
 
     id: str
     event: Event
+    value: bytes
     cause: Cause
     time: datetime
 
@@ -194,11 +199,15 @@ class Transaction:
         self.changes.rows[place] = None
 
     def publish(self, *events: Event) -> None:
-        """Decide events; they are on Kafka some time after the commit, in order per key."""
+        """Decide events; they are on Kafka some time after the commit, in order per key.
+
+        Raises EventTooLargeError or EmptyKeyError here, so that the record that asks for it drops out alone.
+        """
         for event in events:
+            value = outbox.checked(event)
             identity = self.next_id(type(event), event.key)
             self._ordinals[event.type, event.key] += 1
-            self.changes.events.append(Pending(identity, event, self.cause, self.now))
+            self.changes.events.append(Pending(identity, event, value, self.cause, self.now))
 
     def next_id(self, event: type[Event], key: str) -> str:
         """Return the id that the next event of this type and key gets here; a case is named by its first event's."""

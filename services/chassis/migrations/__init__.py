@@ -47,6 +47,7 @@ async def upgrade(service: str, url: str) -> None:
 
 async def revise(service: str, url: str, message: str) -> None:
     """Write a new revision from the difference between the tables in the code and those in the database."""
+    (HERE.parent.parent / service / "migrations").mkdir(exist_ok=True)
     await _with_schemas(service, url, lambda config: _revision(config, message))
 
 
