@@ -50,12 +50,16 @@ class CaseOpened(CaseEvent, type="case.opened.v1"):
 
 
 class CaseDecided(CaseEvent, type="case.decided.v1"):
-    """A reviewer asks for a decision to be carried out: intake answers a business one, the failed services a technical."""
+    """A reviewer asks for a decision to be carried out: intake answers a business one, the failed services a technical.
+
+    `approved_by` names the second reviewer where the amount asked for two.
+    """
 
     decision: Decision
     codes: tuple[str, ...]
     reason: str
     reviewer: str
+    approved_by: str | None = None
     services: tuple[str, ...] = ()
     decided_at: AwareDatetime
 
