@@ -1,0 +1,200 @@
+"""What provisioning does when an offer is published, an order confirmed or cancelled, or the network answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal
+
+from contracts.dead_letter_v1 import DiscrepancyFound
+from contracts.offer_v1 import OfferPublished, OfferWithdrawn, brussels_day
+from contracts.order_v1 import Discrepancy, Order, OrderCancellationRequested, OrderConfirmed
+from contracts.subscription_v1 import ChangeCancelled, ChangeFailed, ChangeHeld, SubscriptionChanged, lost
+from services.chassis.consuming import consumes
+from services.chassis.job import GaveUp, Job, job
+from services.chassis.transaction import Transaction
+from services.provisioning import gateway, rules, store
+from services.provisioning.gateway import ChangeNetwork, Refused
+from services.provisioning.settings import settings
+from services.provisioning.store import ChangeRow, OfferRow, ReservationRow, SubscriptionRow
+
+Answer = ChangeHeld | ChangeFailed | DiscrepancyFound
+
+AGAIN_SECONDS = 0.25
+ACTIONS: dict[str, Literal["activate", "modify", "deactivate"]] = {
+    "add": "activate",
+    "modify": "modify",
+    "terminate": "deactivate",
+}
+
+
+class ChangeLater(Job):
+    """Try a change again whose offer is not here yet and may only be late."""
+
+    name: ClassVar[str] = "provisioning.change-later"
+    order_id: str
+    attempt: int
+    tries_left: int
+
+
+@consumes(OfferPublished)
+async def keep_offer(event: OfferPublished, tx: Transaction) -> None:
+    """Keep the published version: what an order puts in place is read from provisioning's own copy."""
+    offer = event.offer
+    known = await tx.get(OfferRow, offer.code, offer.version)
+    if known is None:
+        tx.add(OfferRow(code=offer.code, version=offer.version, offer=offer, published_at=event.published_at))
+
+
+@consumes(OfferWithdrawn)
+async def withdraw_offer(event: OfferWithdrawn, tx: Transaction) -> None:
+    """Remember from when on an offer is off sale; what was sold before is put in place all the same."""
+    for row in await store.versions(tx, event.code):
+        row.withdrawn_at = row.withdrawn_at or event.withdrawn_at
+        tx.put(row)
+
+
+def _rows(event: Any) -> Iterable[tuple[Any, tuple[object, ...]]]:  # noqa: ANN401 - either event about an order
+    return (ChangeRow, (event.order.id,)), (SubscriptionRow, (event.order.subscription_id,))
+
+
+@consumes(OrderConfirmed, reads=_rows)
+async def change_subscription(
+    event: OrderConfirmed, tx: Transaction
+) -> list[ChangeHeld | ChangeFailed | DiscrepancyFound | SubscriptionChanged]:
+    """Have the network do what was ordered, or say why not; an attempt that was seen already does nothing."""
+    known = await tx.get(ChangeRow, event.order.id)
+    if known is not None and known.state == "done" and event.attempt > known.attempt:
+        return [_said_again(tx, known, event)]
+    if not rules.starts(store.state(known), known.attempt if known else 0, event.attempt):
+        return []
+    tries = round(settings.late_offer_wait / AGAIN_SECONDS)
+    return [*await _change(tx, event.order, event.attempt, tries)]
+
+
+@job(ChangeLater)
+async def change_once_the_offer_is_here(
+    job_: ChangeLater, tx: Transaction
+) -> list[ChangeHeld | ChangeFailed | DiscrepancyFound]:
+    """Try again a change that waits for its offer, unless the order was cancelled meanwhile."""
+    row = await tx.get(ChangeRow, job_.order_id)
+    if row is None or (row.state, row.attempt) != ("waiting", job_.attempt):
+        return []
+    return await _change(tx, row.order, row.attempt, job_.tries_left)
+
+
+@job(ChangeNetwork, call=gateway.change)
+async def finish_change(
+    job_: ChangeNetwork, answer: rules.Reported | Refused | GaveUp, tx: Transaction
+) -> list[SubscriptionChanged | ChangeFailed | DiscrepancyFound]:
+    """Take what the network did into the inventory, or say that nothing was changed; a second answer does nothing."""
+    row = await tx.get(ChangeRow, job_.order_id)
+    if row is None or (row.state, row.attempt) != ("planned", job_.attempt):
+        return []
+    subscription = await tx.get(SubscriptionRow, row.subscription_id) or SubscriptionRow(id=row.subscription_id)
+    subscription.under_way = None
+    tx.put(subscription)
+    if not isinstance(answer, rules.Reported):
+        return [*_failed(tx, row, rules.failed(answer.reason))]
+    lacking = rules.lacking(job_.subscription, answer)
+    if lacking:
+        return [*_failed(tx, row, rules.failed(f"the network lacks: {', '.join(lacking)}"))]
+    row.state, row.after, row.ended_at = "done", rules.installed(job_.subscription, answer), tx.now
+    subscription.subscription = row.after
+    tx.put(subscription)
+    tx.put(row)
+    for what in rules.reserved(row.before, row.after):
+        tx.put(ReservationRow(what=what, subscription_id=row.subscription_id, until=tx.now + rules.RESERVED))
+    return [_changed(row)]
+
+
+@consumes(OrderCancellationRequested, reads=_rows)
+async def cancel_change(event: OrderCancellationRequested, tx: Transaction) -> list[ChangeCancelled]:
+    """Cancel a change of which nothing was done.
+
+    One that is under way at the network cannot be stopped: it completes, and SubscriptionChanged is the answer (or
+    ChangeFailed). One that is done was answered; undoing it takes a reversal.
+    """
+    known = await tx.get(ChangeRow, event.order.id)
+    if store.state(known) in {"planned", "done", "cancelled"}:
+        return []
+    store.keep_change(tx, event.order, known.attempt if known else 0, "cancelled")
+    return [ChangeCancelled(order_id=event.order.id, subscription_id=event.order.subscription_id)]
+
+
+async def _change(tx: Transaction, order: Order, attempt: int, tries_left: int) -> list[Answer]:
+    offer = await store.offer(tx, order.offer)
+    if offer is None and order.action in {"add", "modify"}:
+        return _without_offer(tx, order, attempt, tries_left)
+    row = await tx.get(SubscriptionRow, order.subscription_id)
+    current, busy = (row.subscription, row.under_way is not None) if row else (None, False)
+    decision = rules.change(current, order, offer, brussels_day(tx.now), under_way=busy)
+    if isinstance(decision, rules.Held):
+        store.keep_change(tx, order, attempt, "held")
+        return _held(tx, order, decision)
+    store.keep_change(tx, order, attempt, "planned", decision)
+    store.begin(tx, row, order)
+    tx.schedule(
+        ChangeNetwork(order_id=order.id, attempt=attempt, action=ACTIONS[order.action], subscription=decision.after)
+    )
+    return []
+
+
+def _without_offer(tx: Transaction, order: Order, attempt: int, tries_left: int) -> list[Answer]:
+    row = store.keep_change(tx, order, attempt, "waiting")
+    if not tries_left or order.offer is None:
+        return [*_failed(tx, row, rules.offer_unknown(order.offer))]
+    tx.schedule(ChangeLater(order_id=order.id, attempt=attempt, tries_left=tries_left - 1), wait=AGAIN_SECONDS)
+    return []
+
+
+def _held(tx: Transaction, order: Order, held: rules.Held) -> list[Answer]:
+    case = _case(tx, order, held.discrepancies) if held.discrepancies else None
+    answer = ChangeHeld(
+        order_id=order.id,
+        subscription_id=order.subscription_id,
+        case_id=case.case_id if case else None,
+        discrepancies=held.discrepancies,
+        subscription_version=held.version,
+    )
+    return [case, answer] if case else [answer]
+
+
+def _failed(tx: Transaction, row: ChangeRow, why: Discrepancy) -> list[ChangeFailed | DiscrepancyFound]:
+    row.state, row.ended_at = "failed", tx.now
+    tx.put(row)
+    case = _case(tx, row.order, (why,))
+    answer = ChangeFailed(
+        order_id=row.order_id, subscription_id=row.subscription_id, case_id=case.case_id, discrepancies=(why,)
+    )
+    return [case, answer]
+
+
+def _case(tx: Transaction, order: Order, discrepancies: tuple[Discrepancy, ...]) -> DiscrepancyFound:
+    return DiscrepancyFound(
+        case_id=tx.next_id(DiscrepancyFound, order.subscription_id),
+        order_id=order.id,
+        subscription_id=order.subscription_id,
+        customer_id=order.customer_id,
+        partner=order.partner,
+        agent=order.agent,
+        discrepancies=discrepancies,
+    )
+
+
+def _said_again(tx: Transaction, row: ChangeRow, event: OrderConfirmed) -> SubscriptionChanged:
+    """The network did it already: say so once more, for whoever could not go on then and a reviewer sent it again."""
+    row.order, row.attempt = event.order, event.attempt
+    tx.put(row)
+    return _changed(row)
+
+
+def _changed(row: ChangeRow) -> SubscriptionChanged:
+    if row.after is None or row.ended_at is None:
+        raise rules.UnknownChangeError(row.order_id)
+    return SubscriptionChanged(
+        subscription=row.after,
+        before=row.before,
+        removed=lost(row.before, row.after) if row.before else (),
+        order=row.order,
+        effective_at=row.ended_at,
+    )

@@ -1,0 +1,140 @@
+"""Provisioning's tables, and what is looked up in them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, cast
+
+from sqlalchemy import Column, Index, select
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from contracts.event import Data
+from contracts.offer_v1 import Offer, OfferRef
+from contracts.order_v1 import Order
+from contracts.subscription_v1 import Sale, Subscription
+from services.chassis.database import Json, moment
+from services.chassis.transaction import Transaction
+from services.provisioning.rules import Change, ChangeState
+
+
+class Table(SQLModel, registry=registry()):
+    """The tables of provisioning."""
+
+
+class Imported(Data):
+    """A subscription as it was imported: the same again is no second import."""
+
+    subscription: Subscription
+    sale: Sale
+
+
+class SubscriptionRow(Table, table=True):
+    """The inventory: what a customer has now (nothing before a first change is done); `under_way` is the order at work."""
+
+    __tablename__: ClassVar[str] = "subscription"
+    id: str = Field(primary_key=True)
+    subscription: Subscription | None = Field(default=None, sa_column=Column(Json(Subscription)))
+    under_way: str | None = None
+    imported: Imported | None = Field(default=None, sa_column=Column(Json(Imported)))
+
+
+class ChangeRow(Table, table=True):
+    """The change that an order makes: where it stands, the snapshot before it, and what is in place after."""
+
+    __tablename__: ClassVar[str] = "change"
+    __table_args__ = (Index("change_subscription", "subscription_id", "started_at"),)
+    order_id: str = Field(primary_key=True)
+    attempt: int
+    subscription_id: str
+    state: str
+    order: Order = Field(sa_column=Column(Json(Order), nullable=False))
+    before: Subscription | None = Field(default=None, sa_column=Column(Json(Subscription)))
+    after: Subscription | None = Field(default=None, sa_column=Column(Json(Subscription)))
+    started_at: datetime = moment()
+    ended_at: datetime | None = moment(nullable=True)
+
+
+class OfferRow(Table, table=True):
+    """Provisioning's copy of a published offer version."""
+
+    __tablename__: ClassVar[str] = "offer"
+    code: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    offer: Offer = Field(sa_column=Column(Json(Offer), nullable=False))
+    published_at: datetime = moment()
+    withdrawn_at: datetime | None = moment(nullable=True)
+
+
+class ReservationRow(Table, table=True):
+    """A number, or a device by its serial, that was taken away and is kept for its customer for a while."""
+
+    __tablename__: ClassVar[str] = "reservation"
+    what: str = Field(primary_key=True)
+    subscription_id: str = Field(primary_key=True)
+    until: datetime = moment()
+
+
+async def offer(tx: Transaction, ref: OfferRef | None) -> Offer | None:
+    """A version of an offer, once it is here; not locked, for every order reads it."""
+    if ref is None:
+        return None
+    statement = select(OfferRow).where(OfferRow.code == ref.code, OfferRow.version == ref.version)  # type: ignore[arg-type]
+    rows = await tx.select(OfferRow, statement)
+    return rows[0].offer if rows else None
+
+
+async def versions(tx: Transaction, code: str) -> list[OfferRow]:
+    """Every version of an offer that is known here."""
+    return await tx.select(OfferRow, select(OfferRow).where(OfferRow.code == code))  # type: ignore[arg-type]
+
+
+async def subscription(tx: Transaction, subscription_id: str) -> Subscription | None:
+    """What a customer has now; not locked."""
+    statement = select(SubscriptionRow).where(SubscriptionRow.id == subscription_id)  # type: ignore[arg-type]
+    rows = await tx.select(SubscriptionRow, statement)
+    return rows[0].subscription if rows else None
+
+
+async def changes(tx: Transaction, subscription_id: str, limit: int) -> list[ChangeRow]:
+    """The changes of a subscription, newest first."""
+    statement = (
+        select(ChangeRow)
+        .where(ChangeRow.subscription_id == subscription_id)  # type: ignore[arg-type]
+        .order_by(ChangeRow.started_at.desc(), ChangeRow.order_id.desc())  # type: ignore[attr-defined]
+        .limit(limit)
+    )
+    return await tx.select(ChangeRow, statement)
+
+
+def state(row: ChangeRow | None) -> ChangeState | None:
+    """Where a change stands; None where there is none."""
+    return cast("ChangeState", row.state) if row else None
+
+
+def keep_change(
+    tx: Transaction, order: Order, attempt: int, now: ChangeState, change: Change | None = None
+) -> ChangeRow:
+    """Write down where the change of an order stands now; a later attempt takes the place of the earlier."""
+    row = ChangeRow(
+        order_id=order.id,
+        attempt=attempt,
+        subscription_id=order.subscription_id,
+        state=now,
+        order=order,
+        before=change.before if change else None,
+        after=change.after if change else None,
+        started_at=tx.now,
+        ended_at=None if now in {"waiting", "planned"} else tx.now,
+    )
+    tx.put(row)
+    return row
+
+
+def begin(tx: Transaction, row: SubscriptionRow | None, order: Order) -> None:
+    """Remember that an order is at work on a subscription; for a new one that is all there is of it yet."""
+    if row is None:
+        tx.add(SubscriptionRow(id=order.subscription_id, under_way=order.id))
+        return
+    row.under_way = order.id
+    tx.put(row)
