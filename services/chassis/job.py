@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Call = Callable[[Any, str], Awaitable[Any]]
+Prepare = Callable[[Any, Any], Awaitable[Any]]
 
 
 class Job(BaseModel):
@@ -29,16 +30,21 @@ class TryAgainError(Exception):
     """Raised by a gateway: the outside did not answer, or answered that it will later; the job backs off."""
 
 
-def job(kind: type[Job], *, call: Call | None = None) -> Callable[[Handler], Handler]:
+def job(
+    kind: type[Job], *, call: Call | None = None, prepare: Prepare | None = None
+) -> Callable[[Handler], Handler]:
     """Register what does a job: `handler(job, tx)`, or with a call to the outside `handler(job, answer, tx)`.
 
     `call(job, job_id)` runs outside any transaction, at least once, with the job's id as its idempotency key. It raises
-    TryAgainError to be called again later; after the last attempt the handler gets GaveUp.
+    TryAgainError to be called again later; after the last attempt the handler gets GaveUp. With `prepare(job, tx)`, which
+    only reads, the call gets what it returns in the job's place: so no payload need hold personal data. Where that is a
+    GaveUp, nothing is called.
     """
 
     def register(handler: Handler) -> Handler:
         handler.job_kind = kind  # type: ignore[attr-defined]
         handler.job_call = call  # type: ignore[attr-defined]
+        handler.job_prepare = prepare  # type: ignore[attr-defined]
         return handler
 
     return register

@@ -126,12 +126,23 @@ class Worker:
         call = handler.job_call  # type: ignore[attr-defined]
         if call is None:
             return []
+        asked = await self._prepared(handler, payload, row)
+        if isinstance(asked, GaveUp):
+            return [asked]
         try:
-            return [await asyncio.wait_for(call(payload, row.id), timeout=CLAIM_SECONDS / 2)]
+            return [await asyncio.wait_for(call(asked, row.id), timeout=CLAIM_SECONDS / 2)]
         except (TryAgainError, httpx.TransportError, TimeoutError, OSError) as error:
             if row.attempts < self._settings.job_attempts:
                 raise TryAgainError(repr(error)) from error
             return [GaveUp(reason=str(error) or repr(error))]
+
+    async def _prepared(self, handler: Callable[..., Any], payload: Job, row: JobRow) -> Any:  # noqa: ANN401
+        """What the call gets: the job, or what `prepare` reads for it."""
+        if handler.job_prepare is None:  # type: ignore[attr-defined]
+            return payload
+        async with self._engine.connect() as connection:
+            unit = UnitOfWork(self._service, connection, self._clock)
+            return await handler.job_prepare(payload, unit.transaction(Cause(row.id, "job")))  # type: ignore[attr-defined]
 
     async def _again(self, row: JobRow, error: str) -> None:
         telemetry.JOBS.labels(row.name, "again").inc()
