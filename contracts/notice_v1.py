@@ -13,7 +13,7 @@ Kind = Literal["contract-summary", "completed", "cancelled", "rejected", "held",
 
 
 class NoticeEvent(Event):
-    """What both notices share; `recipient` says who (`customer` or `partner`), `language` in which language."""
+    """What both notices share; `recipient` says who (`customer` or `partner`)."""
 
     notice_id: str
     order_id: str
@@ -21,7 +21,6 @@ class NoticeEvent(Event):
     kind: Kind
     recipient: Literal["customer", "partner"]
     medium: Literal["email", "sms"]
-    language: Language
 
     @property
     def key(self) -> str:
@@ -35,14 +34,16 @@ class NoticeEvent(Event):
 
 
 class NoticeSent(NoticeEvent, type="notice.sent.v1"):
-    """The message was handed to the mail server; `sha256` of its text is kept as evidence."""
+    """The message was handed to the mail server in `language`; `sha256` of its text is kept as evidence."""
 
+    language: Language
     sent_at: AwareDatetime
     sha256: str
 
 
 class NoticeUndeliverable(NoticeEvent, type="notice.undeliverable.v1"):
-    """The message could not be handed over; a case was opened."""
+    """The message could not be handed over; a case was opened. `language` is unknown where nobody is on file."""
 
+    language: Language | None = None
     case_id: str
     reason: str
