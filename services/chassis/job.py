@@ -36,9 +36,10 @@ def job(
     """Register what does a job: `handler(job, tx)`, or with a call to the outside `handler(job, answer, tx)`.
 
     `call(job, job_id)` runs outside any transaction, at least once, with the job's id as its idempotency key. It raises
-    TryAgainError to be called again later; after the last attempt the handler gets GaveUp. With `prepare(job, tx)`, which
-    only reads, the call gets what it returns in the job's place: so no payload need hold personal data. Where that is a
-    GaveUp, nothing is called.
+    TryAgainError to be called again later; after the last attempt the handler gets GaveUp.
+
+    With `prepare(job, tx)`, which only reads, the call gets what that returns in the job's place, so that no payload need
+    hold personal data. Where that is a GaveUp, nothing is called.
     """
 
     def register(handler: Handler) -> Handler:
