@@ -30,16 +30,14 @@ class TryAgainError(Exception):
     """Raised by a gateway: the outside did not answer, or answered that it will later; the job backs off."""
 
 
-def job(
-    kind: type[Job], *, call: Call | None = None, prepare: Prepare | None = None
-) -> Callable[[Handler], Handler]:
+def job(kind: type[Job], *, call: Call | None = None, prepare: Prepare | None = None) -> Callable[[Handler], Handler]:
     """Register what does a job: `handler(job, tx)`, or with a call to the outside `handler(job, answer, tx)`.
 
     `call(job, job_id)` runs outside any transaction, at least once, with the job's id as its idempotency key. It raises
     TryAgainError to be called again later; after the last attempt the handler gets GaveUp.
 
-    With `prepare(job, tx)`, which only reads, the call gets what that returns in the job's place, so that no payload need
-    hold personal data. Where that is a GaveUp, nothing is called.
+    With `prepare(job, tx)`, which only reads, the call gets what that returns in the job's place: so no payload need hold
+    personal data. Where it is a GaveUp, nothing is called.
     """
 
     def register(handler: Handler) -> Handler:
