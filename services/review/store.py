@@ -1,0 +1,206 @@
+"""Review's tables, and what is looked up in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar
+
+from sqlalchemy import BigInteger, Column, Index, Text, func, select, tuple_
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel, col
+
+from contracts.dead_letter_v1 import MessageDeadLettered, RawHeader
+from contracts.event import Event
+from contracts.order_v1 import OrderConfirmed
+from contracts.topics import BY_EVENT
+from services.chassis.database import Json, moment
+from services.chassis.transaction import Transaction
+from services.review.rules import CLOSED, Case, Standing
+
+Row = TypeVar("Row", "CaseRow", "OrderRow")
+Place = tuple[bool, datetime, str]
+"""Where a case stands in the queue: open ones before closed ones, the oldest due first."""
+
+
+class Table(SQLModel, registry=registry()):
+    """The tables of review."""
+
+
+class CaseRow(Table, table=True):
+    """A case, and beside it what the queue is searched by."""
+
+    __tablename__: ClassVar[str] = "case"
+    __table_args__ = (
+        Index("case_queue", "closed", "due_at", "id"),
+        Index("case_codes", "codes", postgresql_using="gin"),
+    )
+    id: str = Field(primary_key=True)
+    closed: bool
+    due_at: datetime = moment()
+    state: str
+    codes: list[str] = Field(sa_column=Column(JSONB, nullable=False))
+    owner: str | None = Field(default=None, index=True)
+    partner: str | None = Field(default=None, index=True)
+    order_id: str | None = Field(default=None, index=True)
+    case: Case = Field(sa_column=Column(Json(Case), nullable=False))
+
+
+class MessageRow(Table, table=True):
+    """The raw message of a case, bytes in base64, as the first service that failed on it had it."""
+
+    __tablename__: ClassVar[str] = "message"
+    case_id: str = Field(primary_key=True)
+    topic: str
+    partition: int
+    offset: int = Field(sa_column=Column(BigInteger, nullable=False))
+    key_base64: str | None = Field(default=None, sa_column=Column(Text))
+    value_base64: str | None = Field(default=None, sa_column=Column(Text))
+    headers: tuple[RawHeader, ...] = Field(sa_column=Column(Json(tuple[RawHeader, ...]), nullable=False))
+
+
+class OrderRow(Table, table=True):
+    """Where an order stands as far as cases care, and which of its cases are not closed."""
+
+    __tablename__: ClassVar[str] = "order"
+    id: str = Field(primary_key=True)
+    standing: Standing = Field(sa_column=Column(Json(Standing), nullable=False))
+    cases: list[str] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
+
+
+class SeenRow(Table, table=True):
+    """One event that review saw of an order or a case; `at` is when it happened."""
+
+    __tablename__: ClassVar[str] = "seen"
+    __table_args__ = (Index("seen_order", "order_id", "at", "id"), Index("seen_case", "case_id", "at", "id"))
+    id: str = Field(primary_key=True)
+    order_id: str | None = None
+    case_id: str | None = None
+    event_id: str
+    type: str
+    topic: str
+    at: datetime = moment()
+
+
+async def case(tx: Transaction, case_id: str) -> Case | None:
+    """Read a case and lock it."""
+    row = await _locked(tx, CaseRow, case_id)
+    return row.case if row else None
+
+
+def keep(tx: Transaction, kept: Case) -> None:
+    """Write a case."""
+    tx.put(
+        CaseRow(
+            id=kept.id,
+            closed=kept.state in CLOSED,
+            due_at=kept.due_at,
+            state=kept.state,
+            codes=list(kept.codes),
+            owner=kept.owner,
+            partner=kept.partner,
+            order_id=kept.order_id,
+            case=kept,
+        )
+    )
+
+
+def keep_message(tx: Transaction, letter: MessageDeadLettered) -> None:
+    """Write a raw message."""
+    tx.put(
+        MessageRow(
+            case_id=letter.case_id,
+            topic=letter.topic,
+            partition=letter.partition,
+            offset=letter.offset,
+            key_base64=letter.key_base64,
+            value_base64=letter.value_base64,
+            headers=letter.headers,
+        )
+    )
+
+
+async def order(tx: Transaction, order_id: str) -> OrderRow:
+    """Read an order and lock it; one of which nothing is known yet stands nowhere."""
+    return await _locked(tx, OrderRow, order_id) or OrderRow(id=order_id, standing=Standing())
+
+
+async def _locked(tx: Transaction, row_class: type[Row], identity: str) -> Row | None:
+    """Read and lock a row; where it is not there, its id is locked and it is looked for again.
+
+    What belongs together comes from several topics, maybe to two processes at once: the later must see the other's row.
+    """
+    row = await tx.get(row_class, identity)
+    if row is not None:
+        return row
+    await tx.scalar(select(func.pg_advisory_xact_lock(func.hashtextextended(identity, 0))))
+    statement = select(row_class).where(col(row_class.id) == identity).with_for_update()
+    return next(iter(await tx.select(row_class, statement)), None)
+
+
+def saw(
+    tx: Transaction,
+    event: Event,
+    *,
+    order_id: str | None = None,
+    case_id: str | None = None,
+    event_id: str | None = None,
+) -> None:
+    """Write an event into the timeline: the one that is being handled, or one of ours by its id."""
+    tx.add(
+        SeenRow(
+            id=tx.new_id(),
+            order_id=order_id,
+            case_id=case_id,
+            event_id=event_id or tx.cause.id,
+            type=event.type,
+            topic=BY_EVENT[type(event)].name,
+            at=datetime.fromisoformat(tx.cause.time) if tx.cause.time else tx.now,
+        )
+    )
+
+
+async def was_confirmed(tx: Transaction, order_id: str | None) -> bool:
+    """Whether an order was ever seen on its way."""
+    confirmed = select(col(SeenRow.id)).where(
+        col(SeenRow.order_id) == order_id, col(SeenRow.type) == OrderConfirmed.type
+    )
+    return await tx.scalar(confirmed.limit(1)) is not None
+
+
+async def found(tx: Transaction, case_id: str) -> Case | None:
+    """Read a case without locking it."""
+    rows = await tx.select(CaseRow, select(CaseRow).where(col(CaseRow.id) == case_id))
+    return rows[0].case if rows else None
+
+
+async def message(tx: Transaction, case_id: str) -> MessageRow | None:
+    """Read the raw message of a case."""
+    rows = await tx.select(MessageRow, select(MessageRow).where(col(MessageRow.case_id) == case_id))
+    return rows[0] if rows else None
+
+
+async def timeline(tx: Transaction, of: Case) -> list[SeenRow]:
+    """What was seen of a case's order (or of the case alone), oldest first."""
+    mine = col(SeenRow.order_id) == of.order_id if of.order_id else col(SeenRow.case_id) == of.id
+    return await tx.select(SeenRow, select(SeenRow).where(mine).order_by(col(SeenRow.at), col(SeenRow.id)))
+
+
+async def queue(tx: Transaction, filters: dict[str, str], after: Place | None, limit: int) -> list[CaseRow]:
+    """List cases: open ones before closed ones, the oldest due first, beginning after a place."""
+    statement = select(CaseRow).where(*_conditions(filters))
+    place = tuple_(col(CaseRow.closed), col(CaseRow.due_at), col(CaseRow.id))
+    if after is not None:
+        statement = statement.where(place > after)
+    return await tx.select(CaseRow, statement.order_by(*place.clauses).limit(limit))
+
+
+def place_of(row: CaseRow) -> Place:
+    """Where a case stands in the queue."""
+    return row.closed, row.due_at, row.id
+
+
+def _conditions(filters: dict[str, str]) -> Iterable[Any]:
+    for name, wanted in filters.items():
+        yield CaseRow.codes.contains([wanted]) if name == "code" else col(getattr(CaseRow, name)) == wanted  # type: ignore[attr-defined]
