@@ -36,7 +36,7 @@ def job(kind: type[Job], *, call: Call | None = None, prepare: Prepare | None = 
     `call(job, job_id)` runs outside any transaction, at least once, with the job's id as its idempotency key. It raises
     TryAgainError to be called again later; after the last attempt the handler gets GaveUp.
 
-    With `prepare(job, tx)`, which only reads, the call gets what that returns in the job's place: so no payload need hold
+    With `prepare(job, tx)`, which only reads, the call gets what that returns in the job's place: no payload need hold
     personal data. Where it is a GaveUp, nothing is called.
     """
 
