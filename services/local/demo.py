@@ -1,0 +1,261 @@
+"""Tells the story step by step against the real doors; every line comes from a door's answer or a topic's record."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+from rich.console import Console
+from rich.markup import escape
+
+from contracts.dead_letter_v1 import MessageDeadLettered
+from contracts.event import Event
+from contracts.invoice_v1 import ChargesStarted
+from contracts.order_v1 import OrderCompleted, OrderConfirmed, OrderEvent
+from services.local import clock
+from services.local.doors import Doors
+from services.local.records import Record, put, read_all
+
+ORDER: dict[str, Any] = {
+    "agent": "agent-17",
+    "channel": "telesales",
+    "language": "fr",
+    "action": "modify",
+    "subscription_id": "sub-1001",
+    "offer": "TRIO-MAX",
+    "customer": {"id": "cust-1001", "name": "Valérie D.", "email": "valerie@example.org", "phone": "+3287123456"},
+    "removals": [],
+}
+SOLD_BEFORE = timedelta(minutes=3)
+
+
+class StoryBrokenError(Exception):
+    """The system did not do what the story says it must."""
+
+
+class Demo:
+    """One telling of the story on one stack."""
+
+    def __init__(self, doors: Doors, clock_file: Path, console: Console) -> None:
+        """Tell it to a console."""
+        self.doors = doors
+        self.clock_file = clock_file
+        self.console = console
+        self._step = 0
+
+    def tell(self) -> None:
+        """Tell all of it. Raises StoryBrokenError at the first line that does not hold."""
+        self._today()
+        held = self._promised()
+        self._nothing_happened(held)
+        self._decided(held)
+        self._right_order()
+        self._tv_kept()
+        self._poisoned()
+
+    def _today(self) -> None:
+        self._title("Valérie has TRIO and pays 70.00 a month.")
+        answer = self.doors.call("billing", "GET", "/v1/subscriptions/sub-1001/charges", key=self._desk)
+        self._expect(answer.json()["in_force"]["amount"] == 7000, answer, "in force", answer.json()["in_force"])  # noqa: PLR2004 - the story's price
+
+    def _promised(self) -> dict[str, Any]:
+        self._title('An agent sells her TRIO-MAX "for 5 euros more a month"; the published price is 11 more.')
+        quote = {"monthly_change": {"amount": 500, "currency": "EUR"}}
+        answer = self._order("LC-2026-000123", quote=quote)
+        order: dict[str, Any] = answer.json()
+        found = order["discrepancies"]
+        as_told = [(each["code"], each["expected"], each["given"]) for each in found]
+        expected = [("price.change", {"amount": 1100, "currency": "EUR"}, {"amount": 500, "currency": "EUR"})]
+        self._expect(order["state"] == "held" and as_told == expected, answer, order["id"], order["state"])
+        for each in found:
+            self._line(f"{each['code']}: expected {_money(each['expected'])}, given {_money(each['given'])}")
+        return order
+
+    def _nothing_happened(self, order: dict[str, Any]) -> None:
+        self._title("Nothing happens before a person looked at it.")
+        self.doors.quiet()
+        records = read_all(self.doors.description["kafka"])
+        confirmed = [each for each in _of(records, OrderConfirmed) if each.event.order.id == order["id"]]  # type: ignore[union-attr]
+        named = [each for each in records if each.topic in {"subscriptions", "invoices"} and _names(each, order["id"])]
+        self._check(not confirmed, f"topic orders: no OrderConfirmed for {order['id']}")
+        self._check(not named, "topics subscriptions and invoices: no event names it")
+        for service in ("provisioning", "billing"):
+            rows = asyncio.run(rows_naming(self.doors.description["services"][service]["database"], order["id"]))
+            self._check(not rows, f"database {service}: no row names it")
+
+    def _decided(self, order: dict[str, Any]) -> None:
+        self._title("Rita, a reviewer, sees both numbers and applies the published price; Valérie is asked anew.")
+        path, rita = f"/v1/cases/{order['case_id']}", self.doors.key("reviewers", "rita")
+        case = self.doors.until("the case", lambda: self._found("review", path, rita))
+        self._expect(case.json()["codes"] == ["price.change"], case, "codes", case.json()["codes"])
+        body = {"decision": "apply_published_price", "reason": "The agent promised +5.00, published is +11.00."}
+        decided = self.doors.call("review", "POST", f"{path}/decisions", key=rita, json=body)
+        self._line(f"{_request(decided)} → {decided.status_code} {decided.json()['state']}")
+        self._order_becomes(order["id"], "pending")
+        mail = self._mail("81")
+        self._line(f"mail to {mail['to']}: {mail['subject']}")
+        self._answer(mail, "no")
+        self._order_becomes(order["id"], "cancelled")
+        closed = self.doors.until("the case to close", lambda: self._in_state(path, rita, "applied"))
+        self._line(f"{_request(closed)} → case {closed.json()['state']}")
+
+    def _right_order(self) -> None:
+        self._title("An order quoted at the published price goes all the way.")
+        quote = {"monthly_total": {"amount": 8100, "currency": "EUR"}, "monthly_change": {"amount": 1100, "currency": "EUR"}}
+        answer = self._order("LC-2026-000124", quote=quote)
+        order = answer.json()
+        self._expect(order["state"] == "pending", answer, order["id"], order["state"])
+        self._answer(self.doors.until("the mail", lambda: self._unanswered("81")), "yes")
+        self._order_becomes(order["id"], "completed")
+        records = read_all(self.doors.description["kafka"], ["orders", "invoices"])
+        charged = [each for each in _of(records, ChargesStarted) if each.event.order_id == order["id"]]  # type: ignore[union-attr]
+        done = [each for each in _of(records, OrderCompleted) if each.event.order.id == order["id"]]  # type: ignore[union-attr]
+        self._check(len(done) == 1, f"{_places(done)} OrderCompleted")
+        amounts = [each.event.charge.monthly.amount for each in charged]  # type: ignore[union-attr]
+        self._check(amounts == [8100], f"{_places(charged)} ChargesStarted: {', '.join(map(str, amounts))}")
+
+    def _tv_kept(self) -> None:
+        self._title("An order that would take a customer's TV away without naming it is stopped.")
+        quote = {"monthly_total": {"amount": 5200, "currency": "EUR"}}
+        customer = {"id": "cust-1002"}
+        answer = self._order(
+            "LC-2026-000125", quote=quote, offer="DUO", subscription_id="sub-1002", customer=customer, language="nl"
+        )
+        order = answer.json()
+        self._expect(order["state"] == "held", answer, order["id"], order["state"])
+        lost = [(each["code"], each["expected"]) for each in order["discrepancies"]]
+        self._check(lost == [("services.lost", ["tv", "decoder"])], f"discrepancies {json.dumps(lost)}")
+
+    def _poisoned(self) -> None:
+        self._title("A message that nobody can read becomes one case; everything else goes on.")
+        place = put(self.doors.description["kafka"], "orders", b"poison", b"\xff not json", [("ce_type", b"?")])
+        self._line(f"{place} put there by a stranger")
+        rita = self.doors.key("reviewers", "rita")
+        cases = self.doors.until("the case", lambda: self._cases_of(place, rita))
+        self.doors.quiet()
+        cases = self._cases_of(place, rita)
+        self._check(len(cases) == 1, f"GET /v1/cases?code=message.unreadable → {len(cases)} case {cases[0]['id']}")
+        letters = _of(read_all(self.doors.description["kafka"], ["dead-letters"]), MessageDeadLettered)
+        services = sorted(each.event.service for each in letters)  # type: ignore[union-attr]
+        self._line(f"{_places(letters)} MessageDeadLettered by {', '.join(services)}")
+
+    # --- doors -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _desk(self) -> str:
+        return self.doors.key("service_desk")
+
+    def _order(self, reference: str, **changes: Any) -> httpx.Response:  # noqa: ANN401 - JSON
+        sold_at: datetime = clock.now(self.clock_file) - SOLD_BEFORE
+        body = {**ORDER, "partner_reference": reference, "sold_at": sold_at.isoformat(), **changes}
+        key, headers = self.doors.key("partners", "liege-calls"), {"Idempotency-Key": reference}
+        return self.doors.call("intake", "POST", "/v1/orders", key=key, json=body, headers=headers)
+
+    def _order_becomes(self, order_id: str, state: str) -> None:
+        path, key = f"/v1/orders/{order_id}", self.doors.key("partners", "liege-calls")
+
+        def there() -> httpx.Response | None:
+            answer = self.doors.call("intake", "GET", path, key=key)
+            return answer if answer.json()["state"] == state else None
+
+        answer = self.doors.until(f"order {order_id} to be {state}", there)
+        self._line(f"{_request(answer)} → {answer.status_code} {state}")
+
+    def _found(self, service: str, path: str, key: str) -> httpx.Response | None:
+        answer = self.doors.call(service, "GET", path, key=key, expect=(404,))
+        return answer if answer.is_success else None
+
+    def _in_state(self, path: str, key: str, state: str) -> httpx.Response | None:
+        answer = self._found("review", path, key)
+        return answer if answer is not None and answer.json()["state"] == state else None
+
+    def _cases_of(self, place: str, key: str) -> list[dict[str, Any]]:
+        path = "/v1/cases?code=message.unreadable"
+        items: list[dict[str, Any]] = self.doors.call("review", "GET", path, key=key).json()["items"]
+        return [each for each in items if place in json.dumps(each) or _message_place(each) == place]
+
+    def _mail(self, containing: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.doors.until("the mail to Valérie", lambda: self._unanswered(containing))
+        return found
+
+    def _unanswered(self, containing: str) -> dict[str, Any] | None:
+        """The newest mail to Valérie whose link can still be answered."""
+        for mail in self.doors.mails("valerie@example.org"):
+            links = [link for link in mail["links"] if "/confirm/" in link]
+            if links and containing in mail["text"] and self.doors.client.get(links[0]).status_code == httpx.codes.OK:
+                page = self.doors.client.get(links[0]).text
+                if 'name="answer"' in page:
+                    return mail
+        return None
+
+    def _answer(self, mail: dict[str, Any], answer: str) -> None:
+        link = next(each for each in mail["links"] if "/confirm/" in each)
+        page = self.doors.client.get(link).text
+        prices = re.findall(r"\d+[.,]\d\d", page)
+        self._line(f"her page shows {', '.join(dict.fromkeys(prices))}")
+        posted = self.doors.client.post(link, data={"answer": answer})
+        self._line(f"she answers {answer} → {posted.status_code}")
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def _title(self, text: str) -> None:
+        self._step += 1
+        self.console.print(f"\n[bold]{self._step}. {escape(text)}[/bold]")
+
+    def _line(self, text: str) -> None:
+        self.console.print(f"   {escape(text)}")
+
+    def _check(self, holds: bool, text: str) -> None:  # noqa: FBT001 - what was found, and what is said of it
+        if not holds:
+            raise StoryBrokenError(text)
+        self.console.print(f"   [green]✓[/green] {escape(text)}")
+
+    def _expect(self, holds: bool, answer: httpx.Response, about: object, found: object) -> None:  # noqa: FBT001 - the same
+        self._check(holds, f"{_request(answer)} → {answer.status_code} {about}: {found}")
+
+
+def _request(answer: httpx.Response) -> str:
+    return f"{answer.request.method} {answer.request.url.path}"
+
+
+def _money(amount: dict[str, Any]) -> str:
+    return f"{amount['amount'] / 100:+.2f} {amount['currency']}"
+
+
+def _of(records: list[Record], kind: type[Event]) -> list[Record]:
+    return [each for each in records if isinstance(each.event, kind)]
+
+
+def _names(record: Record, order_id: str) -> bool:
+    told = isinstance(record.event, OrderEvent) and record.event.order.id == order_id
+    return told or order_id.encode() in (record.value or b"")
+
+
+def _places(records: list[Record]) -> str:
+    return ", ".join(each.place for each in records) or "nowhere:"
+
+
+def _message_place(case: dict[str, Any]) -> str | None:
+    message = case.get("message") or {}
+    return f"{message.get('topic')}/{message.get('partition')}/{message.get('offset')}" if message else None
+
+
+async def rows_naming(url: str, text: str) -> list[str]:
+    """Return the tables of a database that have a row in which a text stands anywhere."""
+    connection = await asyncpg.connect(url)
+    try:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        found = []
+        for (table,) in tables:
+            statement = f'SELECT count(*) FROM "{table}" AS row WHERE row::text LIKE $1'  # noqa: S608 - names from the catalogue
+            if await connection.fetchval(statement, f"%{text}%"):
+                found.append(table)
+        return found
+    finally:
+        await connection.close()
