@@ -1,0 +1,1 @@
+"""The whole system on one machine: Kafka, PostgreSQL, all services, and stand-ins for the outside world."""
