@@ -1,0 +1,211 @@
+"""What the journey tests say and look at: customers, orders, answers, decisions, and the events that followed."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from services.local import audit, clock
+from services.local.doors import Doors
+from services.local.records import Record, read_all
+
+_numbers = itertools.count(1)
+
+
+def violations(doors: Doors) -> list[str]:
+    """What the audit finds once nothing is on its way any more."""
+    doors.quiet(seconds=60)
+    calls = httpx.get(f"{doors.description['network']['url']}/calls", timeout=30).json()
+    evidence = audit.gather(doors.description, calls["items"] if isinstance(calls, dict) else calls)
+    return [f"{each.check}: {each.about} {each.fault}" for each in audit.judge(evidence)]
+
+
+def euro(amount: int) -> dict[str, Any]:
+    return {"amount": amount, "currency": "EUR"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A customer of a test with her subscription."""
+
+    customer: dict[str, Any]
+    subscription_id: str
+
+
+class Journey:
+    """The doors of a running stack, in the words of the story."""
+
+    def __init__(self, doors: Doors, clock_file: Path) -> None:
+        self.doors = doors
+        self.clock_file = clock_file
+
+    def now(self) -> datetime:
+        return clock.now(self.clock_file)
+
+    def advance(self, by: str) -> None:
+        clock.advance(self.doors, self.clock_file, clock.duration(by), lambda _: None)
+
+    # --- what stands before the journey ------------------------------------------------------------------------------
+
+    def customer_with(self, offer: str, version: int, **more: Any) -> Line:
+        """A customer on file who has an offer, sold in May 2026."""
+        number = next(_numbers)
+        customer = {
+            "name": f"Customer {number}",
+            "email": f"customer-{number}@example.org",
+            "phone": f"+3247{number:07d}",
+            "language": "fr",
+        }
+        self._operator("intake", f"/v1/customers/test-{number}", customer)
+        body = {
+            "customer_id": f"test-{number}",
+            "offer": {"code": offer, "version": version},
+            "channel": "telesales",
+            "sold_at": "2026-05-11T16:20:00Z",
+            "equipment": [{"type": "decoder", "serial": f"DC-{number}"}] if offer.startswith("TRIO") else [],
+            "numbers": [f"+3287{number:06d}"],
+            "contract_since": "2026-05-11",
+            **more,
+        }
+        self._operator("provisioning", f"/v1/subscriptions/test-sub-{number}", body)
+        self.doors.until("the charge", lambda: self.charged(f"test-sub-{number}"))
+        self.doors.quiet()
+        del customer["language"]
+        return Line({"id": f"test-{number}", **customer}, f"test-sub-{number}")
+
+    def _operator(self, service: str, path: str, body: Any) -> None:
+        self.doors.call(service, "PUT", path, key=self.doors.key("operator"), json=body)
+
+    # --- the partner -------------------------------------------------------------------------------------------------
+
+    def body(self, line: Line, **changes: Any) -> dict[str, Any]:
+        return {
+            "partner_reference": f"LC-{next(_numbers):08d}",
+            "agent": "agent-17",
+            "channel": "telesales",
+            "sold_at": (self.now() - timedelta(minutes=3)).astimezone(UTC).isoformat(),
+            "language": "fr",
+            "action": "modify",
+            "subscription_id": line.subscription_id,
+            "offer": "TRIO-MAX",
+            "customer": line.customer,
+            "quote": {"monthly_total": euro(8100)},
+            "removals": [],
+            **changes,
+        }
+
+    def new_customer_body(self, **changes: Any) -> dict[str, Any]:
+        """An order of FIBRE for somebody new."""
+        number = next(_numbers)
+        customer = {"name": f"New {number}", "email": f"new-{number}@example.org", "phone": f"+3248{number:07d}"}
+        quote = {"monthly_total": euro(6000), "one_off": euro(5000)}
+        body = self.body(Line(customer, ""), action="add", offer="FIBRE", quote=quote, **changes)
+        del body["subscription_id"]
+        return body
+
+    def post(self, body: dict[str, Any], *, key: str | None = None, partner: str = "liege-calls") -> httpx.Response:
+        """Send an order, whatever the answer."""
+        headers = {"Idempotency-Key": key or body["partner_reference"]}
+        return self.doors.call(
+            "intake",
+            "POST",
+            "/v1/orders",
+            key=self.doors.key("partners", partner),
+            json=body,
+            headers=headers,
+            expect=(400, 401, 409, 413, 422),
+        )
+
+    def order(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Send an order that is taken; its view."""
+        answer = self.post(body)
+        assert answer.status_code == 201, answer.text
+        view: dict[str, Any] = answer.json()
+        return view
+
+    def view(self, order_id: str, partner: str = "liege-calls") -> dict[str, Any]:
+        key = self.doors.key("partners", partner)
+        view: dict[str, Any] = self.doors.call("intake", "GET", f"/v1/orders/{order_id}", key=key).json()
+        return view
+
+    def becomes(self, order_id: str, state: str) -> dict[str, Any]:
+        """Wait until an order is in a state."""
+
+        def there() -> dict[str, Any] | None:
+            view = self.view(order_id)
+            return view if view["state"] == state else None
+
+        view: dict[str, Any] = self.doors.until(f"{order_id} to be {state}", there)
+        return view
+
+    # --- the customer ------------------------------------------------------------------------------------------------
+
+    def link(self, line: Line, count: int = 1) -> str:
+        """The link in the newest of `count` contract summaries that the customer got."""
+
+        def found() -> str | None:
+            mails = self.doors.mails(line.customer["email"])
+            links = [link for mail in mails for link in mail["links"] if "/confirm/" in link]
+            unique = list(dict.fromkeys(links))
+            return unique[0] if len(unique) >= count else None
+
+        link: str = self.doors.until(f"contract summary {count} for {line.customer['email']}", found)
+        return link
+
+    def answer(self, link: str, answer: str) -> httpx.Response:
+        return self.doors.client.post(link, data={"answer": answer})
+
+    # --- reviewers and the desk --------------------------------------------------------------------------------------
+
+    def case(self, case_id: str) -> dict[str, Any]:
+        key = self.doors.key("reviewers", "rita")
+
+        def found() -> dict[str, Any] | None:
+            answer = self.doors.call("review", "GET", f"/v1/cases/{case_id}", key=key, expect=(404,))
+            return answer.json() if answer.is_success else None
+
+        case: dict[str, Any] = self.doors.until(f"case {case_id}", found)
+        return case
+
+    def decide(self, case_id: str, decision: str, reviewer: str = "rita") -> httpx.Response:
+        self.case(case_id)
+        key = self.doors.key("reviewers", reviewer)
+        body = {"decision": decision, "reason": "seen in a test"}
+        return self.doors.call(
+            "review", "POST", f"/v1/cases/{case_id}/decisions", key=key, json=body, expect=(403, 409, 422)
+        )
+
+    def case_becomes(self, case_id: str, state: str) -> None:
+        self.doors.until(f"case {case_id} to be {state}", lambda: self.case(case_id)["state"] == state)
+
+    def charged(self, subscription_id: str) -> int | None:
+        """What is charged per month now, in cents."""
+        path = f"/v1/subscriptions/{subscription_id}/charges"
+        answer = self.doors.call("billing", "GET", path, key=self.doors.key("service_desk"), expect=(404,))
+        in_force = answer.json().get("in_force") if answer.is_success else None
+        return in_force["amount"] if in_force else None
+
+    def subscription(self, subscription_id: str) -> dict[str, Any]:
+        path = f"/v1/subscriptions/{subscription_id}"
+        found: dict[str, Any] = self.doors.call("provisioning", "GET", path, key=self.doors.key("service_desk")).json()
+        return found
+
+    # --- what followed -----------------------------------------------------------------------------------------------
+
+    def events(self, order_id: str) -> dict[str, list[str]]:
+        """The types of all events that name an order, per topic in their order; notices and cases too."""
+        self.doors.quiet()
+        found: dict[str, list[str]] = defaultdict(list)
+        for record in self.records():
+            if order_id.encode() in (record.value or b"") and record.envelope:
+                found[record.topic].append(record.envelope.type.removesuffix(".v1"))
+        return dict(found)
+
+    def records(self) -> list[Record]:
+        return read_all(self.doors.description["kafka"])
