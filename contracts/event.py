@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 Headers = Sequence[tuple[str, bytes | None]]
 
 SEQUENCE_DIGITS = 20
+HIGHEST_SEQUENCE = 2**63 - 1
 _TYPE = re.compile(r"^[a-z]+(-[a-z]+)*\.[a-z]+(-[a-z]+)*\.v[1-9][0-9]*$")
 _REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")
 
@@ -165,7 +166,8 @@ def _time(text: str) -> datetime:
 def _sequence(text: str | None) -> int | None:
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) == SEQUENCE_DIGITS and int(text) > 0):
+    decimal = text.isascii() and text.isdigit() and len(text) == SEQUENCE_DIGITS
+    if not (decimal and 0 < int(text) <= HIGHEST_SEQUENCE):
         message = f"malformed ce_sequence: {text[:100]!r}"
         raise UnreadableMessageError(message)
     return int(text)

@@ -44,7 +44,6 @@ class Subscription(Data):
     contract_since: date
     contract_until: date | None = None
 
-
     def named(self) -> tuple[str, ...]:
         """Everything in place, in the words of removals: service codes, equipment types, numbers."""
         return (

@@ -15,11 +15,17 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from fastapi import APIRouter
 
 from contracts.topics import MEBIBYTE, TOPICS
-from services.chassis import broker
+from services.chassis import broker, telemetry
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from tests.embedded import Kafka, Postgres
 from tests.harness import MakeDatabase, MovableClock, Publish, RunService, Topics, new_reader, running, settings_for
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs() -> None:
+    """Log as in production: structlog's own default prints the locals of every frame."""
+    telemetry.configure_logging("tests", "INFO")
 
 
 @pytest.fixture(scope="session")

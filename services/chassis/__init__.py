@@ -1,1 +1,1 @@
-"""What every service is bolted on: delivery, transactions, jobs, doors; it knows Event, but no particular business event."""
+"""What every service is bolted on: delivery, transactions, jobs, doors; it knows Event, but no particular one."""

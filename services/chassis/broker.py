@@ -29,7 +29,9 @@ class BrokerAwayError(Exception):
     """Kafka did not answer in time at the start."""
 
 
-async def provision(bootstrap: list[str], topics: Iterable[Topic], *, replication: int | None = None, wait: float = 60) -> None:
+async def provision(
+    bootstrap: list[str], topics: Iterable[Topic], *, replication: int | None = None, wait: float = 60
+) -> None:
     """Make the topics that are missing, as the map has them; waits up to `wait` seconds for Kafka to answer."""
     deadline = time.monotonic() + wait
     while True:
@@ -76,9 +78,9 @@ def _new_topic(topic: Topic, replication: int) -> NewTopic:
 
 
 def subscribe(
-    settings: Settings, group: str, topics: Sequence[str], handle: Callable[[Sequence[Any]], Awaitable[None]]
+    settings: Settings, group: str, topics: Sequence[str], handle: Callable[[Sequence[Any]], Awaitable[bool]]
 ) -> tuple[KafkaBroker, Any]:
-    """Register one batch subscriber on all topics of a service; `handle` gets raw records and must not raise.
+    """Register one batch subscriber on all topics of a service; `handle` gets raw records, says if they are done.
 
     Raw records, because FastStream's parser loses a whole batch with one odd header; manual acknowledgement, because
     its policies commit past a failure or spin on it; one commit per batch after `handle` returned.
@@ -103,7 +105,8 @@ def subscribe(
 
     async def consume_batch(message: KafkaAckableMessage) -> None:
         records = message.raw_message
-        await handle(records if isinstance(records, tuple) else (records,))
+        if not await handle(records if isinstance(records, tuple) else (records,)):
+            return
         try:
             await message.ack()
         except KafkaError as error:

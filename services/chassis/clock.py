@@ -14,7 +14,7 @@ class Clock:
     def __init__(self, file: Path | None = None) -> None:
         """Without a file business time is real time."""
         self._file = file
-        self._changed_ns = -1
+        self._version: tuple[int, int] | None = None
         self._offset = timedelta()
 
     def now(self) -> datetime:
@@ -34,10 +34,14 @@ class Clock:
     def _current_offset(self) -> timedelta:
         if self._file is None:
             return self._offset
-        changed_ns = self._file.stat().st_mtime_ns
-        if changed_ns != self._changed_ns:
+        found = self._file.stat()
+        version = (
+            found.st_mtime_ns,
+            found.st_ino,
+        )  # a new file each time: two moves may share one tick of the file system
+        if version != self._version:
             self._offset = read_offset(self._file)
-            self._changed_ns = changed_ns
+            self._version = version
         return self._offset
 
 

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -14,14 +14,16 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlmodel import col
 
 from contracts.case_v1 import CaseDecided
-from contracts.event import Envelope, Event, UnreadableMessageError
-from contracts.topics import BY_NAME, Topic, consumed_by
+from contracts.event import Event
+from contracts.topics import BY_NAME, consumed_by
 from services.chassis import dead_letters, telemetry, watermark
 from services.chassis.clock import Clock
 from services.chassis.database import ConsumerState, DeadLetter, ParkedKey, is_infrastructure
-from services.chassis.dead_letters import Record, ReleaseQueue
+from services.chassis.dead_letters import ReleaseQueue
+from services.chassis.decoding import Item, decode, record_of
 from services.chassis.settings import Settings
 from services.chassis.transaction import Cause, Transaction, UnitOfWork
 
@@ -32,12 +34,18 @@ Registered = TypeVar("Registered", bound=Callable[..., Any])
 Reads = Callable[[Any], Iterable[tuple[Any, tuple[object, ...]]]]
 
 LONGEST_BACKOFF_SECONDS = 2.0
+STOPPED_POLL_SECONDS = 0.3
 QUEUE_PAGE = 200
-LONGEST_KEY = 500
+GAP = 0
+"""Stands for the attempt in the ids of what reports a gap before an event."""
 
 
 class UnhandledEventError(Exception):
     """The map says that a service consumes an event for which it has no handler, or the other way round."""
+
+
+class LeftUndoneError(Exception):
+    """The service stops while a batch waits for the database, or to be resumed."""
 
 
 class TooManyFailuresError(Exception):
@@ -70,35 +78,6 @@ def handlers_in(module: object) -> dict[str, Handler]:
     return {member.consumes.type: member for _, member in members if hasattr(member, "consumes")}
 
 
-@dataclass(slots=True)
-class Item:
-    """One record of a batch, decoded by itself: an event with its handler, a fault, or neither (skipped)."""
-
-    record: Record
-    envelope: Envelope | None = None
-    event: Event | None = None
-    fault: str | None = None
-
-    @property
-    def place(self) -> watermark.Place | None:
-        """Where it counts; None where its envelope says no key or sequence."""
-        return watermark.place(self.record.topic, self.envelope) if self.envelope else None
-
-    @property
-    def cause(self) -> Cause:
-        """What follows from this record has it as its cause."""
-        if self.envelope is None:
-            return self.record.cause
-        return Cause(
-            self.envelope.id,
-            self.envelope.source,
-            self.envelope.correlation_id,
-            self.envelope.causation_id,
-            self.envelope.traceparent,
-            time=self.envelope.time.isoformat(),
-        )
-
-
 class Consumer:
     """Handles the batches of one service. It returns from a batch only when all of it is committed."""
 
@@ -113,6 +92,8 @@ class Consumer:
         self._handlers = handlers
         self._own_letters = dead_letters.told_directly(handlers)
         self._wanted = {(topic.name, event.type): event for topic, event in consumed_by(service)}
+        self._over = asyncio.Event()
+        self._busy_since: float | None = None
         self.on_commit: Callable[[], None] = lambda: None
         self.on_fatal: Callable[[BaseException], None] = lambda _error: None
         self._check_map()
@@ -129,21 +110,38 @@ class Consumer:
         """The topics this service subscribes to."""
         return sorted({topic for topic, _ in self._wanted})
 
-    async def handle_batch(self, raw: Sequence[Any]) -> None:
-        """Handle a batch of aiokafka's ConsumerRecord; what is away is waited for, faults of data become cases."""
-        started = self._clock.monotonic()
+    def stop(self) -> None:
+        """End after the batch under way; one that only waits is left undone and read again after the next start."""
+        self._over.set()
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the batch under way has been going on; 0 between batches."""
+        return 0.0 if self._busy_since is None else self._clock.monotonic() - self._busy_since
+
+    async def handle_batch(self, raw: Sequence[Any]) -> bool:
+        """Handle a batch of aiokafka's ConsumerRecord; what is away is waited for, faults of data become cases.
+
+        Returns whether its offsets may be committed. Once they may not, no later ones may: they would skip this batch.
+        """
+        if self._over.is_set():
+            return False
+        self._busy_since = self._clock.monotonic()
         try:
-            items = [self._decode(_record(each)) for each in raw]
+            items = [decode(record_of(each), self._wanted) for each in raw]
             while items:
                 items = items[await self._patiently(items) :]
-        except asyncio.CancelledError:
-            raise
+        except LeftUndoneError:
+            return False
         except Exception as error:
-            # Not to return is the point: a return would commit the offsets of what was not handled.
             log.exception("consumer.fatal")
+            self._over.set()
             self.on_fatal(error)
-            await asyncio.Event().wait()
-        telemetry.BATCH_SECONDS.observe(self._clock.monotonic() - started)
+            return False
+        finally:
+            telemetry.BATCH_SECONDS.observe(self.busy_seconds)
+            self._busy_since = None
+        return True
 
     async def _patiently(self, items: Sequence[Item]) -> int:
         backoff = 0.1
@@ -151,25 +149,35 @@ class Consumer:
             try:
                 await self._until_running()
                 return await self._bisected(items)
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
+            except (SQLAlchemyError, OSError) as error:
                 if not is_infrastructure(error):
                     raise
                 log.warning("consumer.database-away", error=repr(error))
-            await asyncio.sleep(backoff)
+            await self._pause(backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
 
     async def _until_running(self) -> None:
         while await self._stopped():
             telemetry.STOPPED.set(1)
-            await asyncio.sleep(0.3)
+            await self._pause(STOPPED_POLL_SECONDS)
         telemetry.STOPPED.set(0)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._over.wait(), timeout=seconds)
+        except TimeoutError:
+            return
+        raise LeftUndoneError
 
     async def _stopped(self) -> bool:
         async with self._engine.connect() as connection:
-            return bool(await connection.scalar(select(ConsumerState.stopped)))
+            return bool(await connection.scalar(select(col(ConsumerState.stopped))))
 
-    async def _bisected(self, items: Sequence[Item]) -> int:
-        """Handle a batch; where the database refuses one record's data, find it by halves."""
+    async def _bisected(self, items: Sequence[Item], *, again: bool = False) -> int:
+        """Handle a batch; where the database refuses one record's data, find it by halves and try it once more.
+
+        Once more, because what it refuses may only be that somebody else was first by a moment.
+        """
         try:
             return await self._batch(items)
         except TooManyFailuresError as error:
@@ -178,7 +186,7 @@ class Consumer:
             if is_infrastructure(error):
                 raise
             if len(items) == 1:
-                return await self._refused(items[0], error)
+                return await (self._refused(items[0], error) if again else self._bisected(items, again=True))
         half = len(items) // 2
         first = await self._bisected(items[:half])
         if first < half or await self._stopped():
@@ -189,8 +197,9 @@ class Consumer:
         async with self._engine.connect() as connection:
             unit = UnitOfWork(self._service, connection, self._clock)
             known = await watermark.advance(connection, _highest(items))
+            reached = dict(known)
             queued = await dead_letters.parked(connection, (item.record.queue for item in items))
-            new = [item for item in items if self._is_new(item, known, unit)]
+            new = [item for item in items if self._is_new(item, reached, unit)]
             await unit.load(place for item in new for place in self._reads(item))
             for item in new:
                 failed = await self._one(unit, item, queued)
@@ -198,7 +207,8 @@ class Consumer:
                     raise TooManyFailuresError(items.index(item) + 1)
             if stop:
                 await _stop_consumer(connection)
-            await watermark.advance(connection, known)
+            if any(item.fault for item in items):  # all others moved it already
+                await watermark.advance(connection, reached)
             await unit.commit()
         self.on_commit()
         return len(items)
@@ -207,22 +217,22 @@ class Consumer:
         recent = await dead_letters.recent_failures(connection, self._clock)
         return recent > self._settings.technical_cases_per_minute
 
-    def _is_new(self, item: Item, known: dict[watermark.Place, int], unit: UnitOfWork) -> bool:
+    def _is_new(self, item: Item, reached: dict[watermark.Place, int], unit: UnitOfWork) -> bool:
         """Tell whether an item has to be looked at; a repeat is dropped, a gap is reported and its event handled."""
         where = item.place
         if where is None or item.envelope is None or item.envelope.sequence is None:
             return True
-        before, found = known[where], item.envelope.sequence
+        before, found = reached[where], item.envelope.sequence
         if item.fault:
             # Only the next of its key counts: a forged sequence would make later events look like repeats.
-            known[where] = found if found == before + 1 else before
+            reached[where] = found if found == before + 1 else before
             return True
         if found <= before:
             telemetry.REPEATED.labels(item.record.topic).inc()
             return False
-        known[where] = found
+        reached[where] = found
         if found > before + 1 and BY_NAME[item.record.topic].gapless:
-            tx = unit.transaction(item.cause)
+            tx = unit.transaction(replace(item.cause, attempt=GAP))  # its ids must not be those of the handler's events
             dead_letters.missing(tx, item.record.topic, where[2], after=before, found=found)
             unit.absorb(tx)
         return True
@@ -243,10 +253,10 @@ class Consumer:
         fault = await self._handled(unit, item, item.cause)
         if fault is None:
             return False
-        await dead_letters.open_case(unit, record, fault, item.cause, self._own_letters)
-        if record.queue is not None:
+        opened = await dead_letters.open_case(unit, record, fault, item.cause, self._own_letters)
+        if opened and record.queue is not None:
             queued.add(record.queue)
-        return True
+        return opened
 
     async def _handled(self, unit: UnitOfWork, item: Item, cause: Cause) -> tuple[str, str] | None:
         """Run the handler; returns code and reason where the record is unreadable or the handler raised."""
@@ -255,10 +265,13 @@ class Consumer:
         tx = unit.transaction(cause)
         try:
             await self._run(item.event, tx)
-        except (SQLAlchemyError, OSError):
+        except (SQLAlchemyError, TimeoutError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises, the record drops out alone
-            log.exception("handler.failed", type=item.event.type, subject=item.event.subject)
+        except Exception as error:
+            if isinstance(error, OSError):
+                await unit.connection.scalar(select(1))  # raises where it is the database that is away
+            trace_id = telemetry.trace_id(cause.traceparent)
+            log.exception("handler.failed", type=item.event.type, subject=item.event.subject, trace_id=trace_id)
             return "message.unhandled", "".join(traceback.format_exception(error, limit=-6))
         unit.absorb(tx)
         telemetry.CONSUMED.labels(item.event.type).inc()
@@ -278,6 +291,8 @@ class Consumer:
             await watermark.advance(connection, _highest([item]))
             fault = "message.unhandled", str(error)
             await dead_letters.open_case(unit, item.record, fault, item.cause, self._own_letters)
+            if await self._too_many(connection):
+                await _stop_consumer(connection)
             await unit.commit()
         self.on_commit()
         return 1
@@ -289,30 +304,32 @@ class Consumer:
         if decided is None:
             return
         if decided.queue is None:
-            await self._release_one(unit, decided)
+            if decided.state == "failed":
+                await self._release_one(unit, decided)
             return
         await dead_letters.parked(unit.connection, [decided.queue])
-        queue = select(DeadLetter).where(DeadLetter.queue == decided.queue, DeadLetter.state.in_(("failed", "waiting")))  # type: ignore[attr-defined, arg-type]
-        for row in await tx.select(DeadLetter, queue.order_by(DeadLetter.position).limit(QUEUE_PAGE)):  # type: ignore[arg-type]
-            undecided = row.state == "failed" and row.case_id != job.case_id
-            if undecided or not await self._release_one(unit, _changed(row, decision=job.decision)):
+        queue = select(DeadLetter).where(col(DeadLetter.queue) == decided.queue, col(DeadLetter.state) != "released")
+        for row in await tx.select(DeadLetter, queue.order_by(col(DeadLetter.position)).limit(QUEUE_PAGE)):
+            mine = row.case_id == job.case_id
+            undecided = row.state == "failed" and not mine
+            if undecided or not await self._release_one(unit, decided if mine else row):
                 return
-        if await tx.scalar(queue.with_only_columns(DeadLetter.position).limit(1)):  # type: ignore[call-overload, arg-type]
-            tx.schedule(job)
+        if await tx.scalar(queue.with_only_columns(col(DeadLetter.position)).limit(1)):
+            tx.schedule(job)  # the next page: the decided record is behind us, what waits behind it is not
             return
         gone = await tx.get(ParkedKey, decided.queue)
         if gone:
             tx.delete(gone)
 
     async def _decided(self, tx: Transaction, job: ReleaseQueue) -> DeadLetter | None:
-        statement = select(DeadLetter).where(DeadLetter.case_id == job.case_id, DeadLetter.state == "failed")  # type: ignore[arg-type]
+        statement = select(DeadLetter).where(col(DeadLetter.case_id) == job.case_id)
         rows = await tx.select(DeadLetter, statement.with_for_update())
         return _changed(rows[0], decision=job.decision) if rows else None
 
     async def _release_one(self, unit: UnitOfWork, row: DeadLetter) -> bool:
         """Handle or set aside one kept record; returns whether what waits behind it may go on."""
         record = dead_letters.raw(row)
-        item = self._decode(record)
+        item = decode(record, self._wanted)
         cause = replace(item.cause, attempt=row.attempt + 1)
         tx = unit.transaction(cause)
         set_aside = row.state == "failed" and row.decision == "set_aside"
@@ -340,44 +357,6 @@ class Consumer:
                 raise
             unit.back_to(mark)
             return "message.unhandled", str(error)
-
-    def _decode(self, record: Record) -> Item:
-        """Decode one record by itself: one odd record must not take the batch with it."""
-        topic = BY_NAME[record.topic]
-        if record.value is None and topic.compacted:
-            return Item(record)
-        try:
-            envelope = Envelope.from_headers(record.headers)
-        except UnreadableMessageError as error:
-            return Item(record, fault=str(error))
-        event_class = self._wanted.get((record.topic, envelope.type))
-        if event_class is None:
-            return Item(record, envelope if envelope.source in topic.writers else None)
-        fault = _envelope_fault(topic, record, envelope)
-        if fault:
-            return Item(record, fault=fault)
-        try:
-            return Item(record, envelope, event_class.from_value(record.value or b""))
-        except UnreadableMessageError as error:
-            return Item(record, envelope, fault=str(error))
-
-
-def _record(raw: Any) -> Record:  # noqa: ANN401 - aiokafka's ConsumerRecord
-    return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers))
-
-
-def _envelope_fault(topic: Topic, record: Record, envelope: Envelope) -> str | None:
-    if envelope.source not in topic.writers:
-        return f"{envelope.source!r} does not write to {topic.name}"
-    if envelope.key is None or envelope.sequence is None:
-        return "ce_partitionkey or ce_sequence is missing"
-    if len(envelope.key) > LONGEST_KEY:
-        return f"ce_partitionkey has more than {LONGEST_KEY} characters"
-    if record.key != envelope.key.encode():
-        return "the record's key is not its ce_partitionkey"
-    if record.value is None:
-        return "no value: a tombstone does not belong here"
-    return None
 
 
 def _highest(items: Iterable[Item]) -> dict[watermark.Place, int]:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, LargeBinary, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -153,23 +154,31 @@ class ApiKey(ChassisTable, table=True):
 
 
 def make_engine(url: str) -> AsyncEngine:
-    """Make the engine; UTC, and a bound on how long a statement may wait for a lock."""
+    """Make the engine; UTC, and bounds on how long a statement may wait for a lock, and we for a statement.
+
+    Parameters stay out of error messages: they are what customers and agents typed.
+    """
     return create_async_engine(
         url,
         pool_size=12,
         max_overflow=20,
         pool_pre_ping=True,
-        connect_args={"server_settings": {"timezone": "UTC", "lock_timeout": "10000"}, "timeout": 5},
+        hide_parameters=True,
+        connect_args={
+            "server_settings": {"timezone": "UTC", "lock_timeout": "10000"},
+            "timeout": 5,
+            "command_timeout": 30,
+        },
     )
 
 
 def is_infrastructure(error: BaseException) -> bool:
-    """Whether the database is away or asks to try again (also 55P03, a lock not got in time), not a fault of the data."""
-    if isinstance(error, OSError | TimeoutError):
+    """Whether the database is away or asks to try again (also 55P03, a lock not got in time), not a fault of data."""
+    if isinstance(error, OSError | TimeoutError | PoolTimeoutError | PendingRollbackError):
         return True
     if not isinstance(error, DBAPIError):
         return False
     state = str(getattr(error.orig, "sqlstate", "") or "")
-    if not state:  # the client's own error: a value it could not encode is data, all else is the connection
-        return error.connection_invalidated or not isinstance(getattr(error.orig, "__cause__", None), ValueError)
+    if not state:  # the client's own error: the connection is gone, or a value could not be encoded
+        return error.connection_invalidated or isinstance(getattr(error.orig, "__cause__", None), OSError)
     return state == "55P03" or state.startswith(INFRASTRUCTURE_CLASSES)

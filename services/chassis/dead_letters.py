@@ -14,12 +14,14 @@ from typing import Any, ClassVar
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
 
 from contracts.case_v1 import CaseDecided
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered, MessageReleased, RawHeader
 from contracts.event import Event, Headers
 from contracts.order_v1 import Discrepancy
-from services.chassis import telemetry
+from contracts.topics import BY_EVENT
+from services.chassis import outbox, telemetry
 from services.chassis.clock import Clock
 from services.chassis.database import ConsumerState, DeadLetter, ParkedKey
 from services.chassis.ids import derived_id, sha256
@@ -28,6 +30,7 @@ from services.chassis.transaction import Cause, Transaction, UnitOfWork
 
 WINDOW = timedelta(minutes=1)
 TECHNICAL_DECISIONS = ("send_again", "set_aside")
+DECISIONS = BY_EVENT[CaseDecided].name
 
 Handler = Callable[[Any, Transaction], Awaitable[Iterable[Event] | None]]
 
@@ -50,8 +53,11 @@ class Record:
 
     @property
     def queue(self) -> str | None:
-        """What newer records of the same key wait in; none without a key, for then there is no order to keep."""
-        return None if self.key is None else sha256(self.key)
+        """What newer records of the same key wait in; none without a key, for then there is no order to keep.
+
+        Decisions have none either: they never wait, and one that fails parks nothing.
+        """
+        return None if self.key is None or self.topic == DECISIONS else sha256(self.key)
 
     @property
     def case_id(self) -> str:
@@ -70,8 +76,8 @@ class ReleaseQueue(Job):
 async def parked(connection: AsyncConnection, queues: Iterable[str | None]) -> set[str]:
     """Return which of these keys have a queue, and lock them: nobody empties the queue while the batch joins it."""
     wanted = sorted({queue for queue in queues if queue is not None})
-    statement = select(ParkedKey.queue).where(ParkedKey.queue.in_(wanted)).order_by(ParkedKey.queue).with_for_update()  # type: ignore[attr-defined]
-    return set(await connection.scalars(statement))
+    queue = col(ParkedKey.queue)
+    return set(await connection.scalars(select(queue).where(queue.in_(wanted)).order_by(queue).with_for_update()))
 
 
 async def join(unit: UnitOfWork, record: Record) -> None:
@@ -89,14 +95,17 @@ def told_directly(handlers: Mapping[str, Handler]) -> Handler | None:
 
 async def open_case(
     unit: UnitOfWork, record: Record, fault: tuple[str, str], cause: Cause, own: Handler | None = None
-) -> None:
-    """Keep a record that this service cannot read or handle (code, reason), park its key, and tell of it."""
+) -> bool:
+    """Keep a record that this service cannot read or handle (code, reason), park its key, and tell of it.
+
+    Returns whether it was not there already: a record that is read again opens no second case and parks nothing.
+    """
     stored = await _store(unit, record, "failed", attempt=cause.attempt)
-    if not stored:
-        return  # read again: the case is there already
-    if record.queue is not None:
-        await unit.connection.execute(insert(ParkedKey).on_conflict_do_nothing(), {"queue": record.queue})
-    await tell(unit, record, fault, cause, own)
+    if stored:
+        if record.queue is not None:
+            await unit.connection.execute(insert(ParkedKey).on_conflict_do_nothing(), {"queue": record.queue})
+        await tell(unit, record, fault, cause, own)
+    return stored
 
 
 async def _store(unit: UnitOfWork, record: Record, state: str, attempt: int) -> bool:
@@ -113,7 +122,7 @@ async def _store(unit: UnitOfWork, record: Record, state: str, attempt: int) -> 
         "attempt": attempt,
         "failed_at": unit.clock.real() if state == "failed" else None,
     }
-    statement = insert(DeadLetter).on_conflict_do_nothing().returning(DeadLetter.position)  # type: ignore[arg-type]
+    statement = insert(DeadLetter).on_conflict_do_nothing().returning(col(DeadLetter.position))
     return (await unit.connection.execute(statement, values)).scalar() is not None
 
 
@@ -130,7 +139,7 @@ async def tell(
 
 def _letter(record: Record, fault: tuple[str, str], cause: Cause, tx: Transaction) -> MessageDeadLettered:
     code, reason = fault
-    return MessageDeadLettered(
+    letter = MessageDeadLettered(
         case_id=record.case_id,
         service=tx.unit.service,
         code=code,
@@ -144,11 +153,29 @@ def _letter(record: Record, fault: tuple[str, str], cause: Cause, tx: Transactio
         value_base64=_base64(record.value),
         headers=tuple(RawHeader(name=_text(name), value_base64=_base64(value)) for name, value in record.headers),
     )
+    return _fitting(letter, record)
+
+
+def _fitting(letter: MessageDeadLettered, record: Record) -> MessageDeadLettered:
+    """Cut what does not fit on the topic of dead letters: a compressed batch may bring such. Here it is kept whole."""
+    room = outbox.room_for(MessageDeadLettered)
+    if len(letter.to_value()) <= room:
+        return letter
+    value, key = record.value or b"", record.key
+    cut = {
+        "reason": f"[cut: {len(value)} bytes, {len(record.headers)} headers] {letter.reason}",
+        "key_base64": _base64(key and key[: outbox.LONGEST_KEY]),
+        "value_base64": _base64(value[: room // 2]),
+        "headers": (),
+    }
+    return letter.model_copy(update=cut)
 
 
 def missing(tx: Transaction, topic: str, key: str, *, after: int, found: int) -> None:
     """Report events that never came; what came after them is handled all the same."""
-    gap = Discrepancy(code="message.missing", path=f"/{topic}/{key}", expected=after + 1, given=found, stage=tx.unit.service)
+    gap = Discrepancy(
+        code="message.missing", path=f"/{topic}/{key}", expected=after + 1, given=found, stage=tx.unit.service
+    )
     case_id = tx.next_id(DiscrepancyFound, key)
     tx.publish(DiscrepancyFound(case_id=case_id, subscription_id=key, discrepancies=(gap,)))
 
@@ -163,14 +190,16 @@ def carry_out(decided: CaseDecided, tx: Transaction) -> bool:
 
 async def recent_failures(connection: AsyncConnection, clock: Clock) -> int:
     """How many technical cases were opened here within the last minute, since the consumer was last resumed."""
-    resumed = await connection.scalar(select(ConsumerState.resumed_at))
+    resumed = await connection.scalar(select(col(ConsumerState.resumed_at)))
     since = max(filter(None, (clock.real() - WINDOW, resumed)))
-    return int(await connection.scalar(select(func.count()).where(DeadLetter.failed_at > since)) or 0)  # type: ignore[operator, arg-type]
+    return await connection.scalar(select(func.count()).where(col(DeadLetter.failed_at) > since)) or 0
 
 
 def released(case_id: str, service: str, decision: str | None) -> MessageReleased:
     """Say that the decision about a dead letter was carried out here."""
-    return MessageReleased(case_id=case_id, service=service, outcome="set-aside" if decision == "set_aside" else "handled")
+    return MessageReleased(
+        case_id=case_id, service=service, outcome="set-aside" if decision == "set_aside" else "handled"
+    )
 
 
 def raw(row: DeadLetter) -> Record:

@@ -1,4 +1,4 @@
-"""The HTTP doors of a service: problem+json with every fault named, health, metrics, and one transaction per request."""
+"""The HTTP doors of a service: problem+json with every fault named, health, metrics, one transaction per request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from services.chassis import telemetry
@@ -67,6 +67,8 @@ async def transact(request: Request, work: Work[Result]) -> Result:
         try:
             return await service.transact(work, cause)
         except (DBAPIError, SQLAlchemyError, OSError, TimeoutError) as error:
+            if isinstance(error, DataError):
+                raise Problem(422, "request.not-storable", "a text or number in it cannot be stored") from error
             crosswise = isinstance(error, IntegrityError) or "deadlock" in str(error).lower()
             if crosswise and attempt < ATTEMPTS:
                 await asyncio.sleep(0.01 * attempt)
@@ -126,7 +128,9 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     raised = cast("HTTPException", error)
     code = {404: "resource.unknown", 405: "method.not-allowed"}.get(raised.status_code, "request.refused")
-    return problem_response(request, Problem(raised.status_code, code, str(raised.detail), headers=dict(raised.headers or {})))
+    return problem_response(
+        request, Problem(raised.status_code, code, str(raised.detail), headers=dict(raised.headers or {}))
+    )
 
 
 async def _failed(request: Request, error: Exception) -> Response:

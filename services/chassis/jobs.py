@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import structlog
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlmodel import col
 
 from services.chassis import telemetry
 from services.chassis.clock import Clock
@@ -23,7 +25,7 @@ from services.chassis.transaction import Cause, UnitOfWork
 log = structlog.get_logger()
 
 IDLE_POLL_SECONDS = 0.2
-CLAIM_SECONDS = 60.0
+FAULTS_PER_ATTEMPT = 4
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 60.0
 
@@ -40,7 +42,12 @@ class Worker:
     """Claims due jobs and does them, several at a time; a claim that dies with its process is taken over later."""
 
     def __init__(
-        self, service: str, settings: Settings, engine: AsyncEngine, clock: Clock, handlers: dict[str, Callable[..., Any]]
+        self,
+        service: str,
+        settings: Settings,
+        engine: AsyncEngine,
+        clock: Clock,
+        handlers: dict[str, Callable[..., Any]],
     ) -> None:
         """`handlers` by job name; `on_commit` is told when something was decided."""
         self._service = service
@@ -49,26 +56,54 @@ class Worker:
         self._clock = clock
         self._handlers = handlers
         self._wake = asyncio.Event()
+        self._stopping = False
+        self._doing: dict[str, asyncio.Task[None]] = {}
+        self._broken: BaseException | None = None
         self.on_commit: Callable[[], None] = lambda: None
 
     def wake(self) -> None:
         """Something was committed; there may be a job in it."""
         self._wake.set()
 
+    def stop(self) -> None:
+        """Claim nothing more; `run` ends when the jobs under way are done."""
+        self._stopping = True
+        self._wake.set()
+
     async def run(self) -> None:
-        """Work until cancelled; what is away is waited for."""
-        while True:
-            self._wake.clear()
-            try:
-                done = await self._turn()
-            except (SQLAlchemyError, OSError) as error:
-                if not is_infrastructure(error):
-                    raise
-                log.warning("jobs.database-away", error=repr(error))
-                done = 0
-                await asyncio.sleep(IDLE_POLL_SECONDS)
-            if not done:
-                await self._sleep()
+        """Work until stopped; what is away is waited for. A job that is cut is free for others at once."""
+        try:
+            while not self._stopping:
+                self._wake.clear()
+                if not await self._start_some():
+                    await self._sleep()
+                if self._broken is not None:
+                    raise self._broken
+            if self._doing:
+                await asyncio.wait(self._doing.values())
+        finally:
+            await self._give_back()
+
+    async def _start_some(self) -> int:
+        """Claim as many due jobs as are free to be done and start them: a slow one holds up no other."""
+        free = self._settings.job_concurrency - len(self._doing)
+        try:
+            claimed = await self._claim(free) if free else []
+        except (SQLAlchemyError, OSError) as error:
+            if not is_infrastructure(error):
+                raise
+            log.warning("jobs.database-away", error=repr(error))
+            claimed = []
+        for row in claimed:
+            self._doing[row.id] = task = asyncio.create_task(self._do(row))
+            task.add_done_callback(functools.partial(self._ended, row.id))
+        return len(claimed)
+
+    def _ended(self, job_id: str, task: asyncio.Task[None]) -> None:
+        self._doing.pop(job_id, None)
+        self._wake.set()
+        if not task.cancelled():
+            self._broken = self._broken or task.exception()
 
     async def _sleep(self) -> None:
         try:
@@ -76,33 +111,40 @@ class Worker:
         except TimeoutError:
             return
 
-    async def _turn(self) -> int:
+    async def _claim(self, limit: int) -> list[JobRow]:
         real = self._clock.real()
+        claimed_until = real + timedelta(seconds=self._settings.job_claim)
+        values = {"now": self._clock.now(), "real": real, "claimed_until": claimed_until, "limit": limit}
         async with self._engine.begin() as connection:
-            result = await connection.execute(
-                _CLAIM,
-                {
-                    "now": self._clock.now(),
-                    "real": real,
-                    "claimed_until": real + timedelta(seconds=CLAIM_SECONDS),
-                    "limit": self._settings.job_concurrency,
-                },
-            )
-            claimed = [JobRow(**row) for row in result.mappings()]
-        await asyncio.gather(*(self._do(row) for row in claimed))
-        return len(claimed)
+            result = await connection.execute(_CLAIM, values)
+            return [JobRow(**row) for row in result.mappings()]
+
+    async def _give_back(self) -> None:
+        cut = dict(self._doing)
+        if not cut:
+            return
+        for task in cut.values():
+            task.cancel()
+        await asyncio.gather(*cut.values(), return_exceptions=True)
+        mine = update(JobRow).where(col(JobRow.id).in_(list(cut)))
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(mine.values(not_before=self._clock.real()))
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("jobs.claims-kept", error=repr(error))  # they run out by themselves
 
     async def _do(self, row: JobRow) -> None:
         try:
             await self._done(row)
         except (TryAgainError, httpx.TransportError) as error:
             await self._again(row, repr(error))
-        except Exception as error:  # noqa: BLE001 - whatever a job raises, the others go on and an operator sees it
+        except Exception as error:
             if is_infrastructure(error):
                 log.warning("job.database-away", job=row.name, error=repr(error))
-                return  # the claim runs out and somebody tries again
+                await self._again(row, repr(error))
+                return
             log.exception("job.failed", job=row.name, job_id=row.id)
-            await self._again(row, repr(error))
+            await self._again(row, repr(error), counts=True)
 
     async def _done(self, row: JobRow) -> None:
         handler = self._handlers[row.name]
@@ -110,7 +152,7 @@ class Worker:
         answers = await self._answers(handler, payload, row)
         async with self._engine.connect() as connection:
             unit = UnitOfWork(self._service, connection, self._clock)
-            gone = await connection.execute(delete(JobRow).where(JobRow.id == row.id))  # type: ignore[arg-type]
+            gone = await connection.execute(delete(JobRow).where(col(JobRow.id) == row.id))
             if not gone.rowcount:
                 return  # somebody else finished it after our claim ran out
             stored = Cause(**row.cause)
@@ -130,7 +172,7 @@ class Worker:
         if isinstance(asked, GaveUp):
             return [asked]
         try:
-            return [await asyncio.wait_for(call(asked, row.id), timeout=CLAIM_SECONDS / 2)]
+            return [await asyncio.wait_for(call(asked, row.id), timeout=self._settings.job_claim / 2)]
         except (TryAgainError, httpx.TransportError, TimeoutError, OSError) as error:
             if row.attempts < self._settings.job_attempts:
                 raise TryAgainError(repr(error)) from error
@@ -144,24 +186,30 @@ class Worker:
             unit = UnitOfWork(self._service, connection, self._clock)
             return await handler.job_prepare(payload, unit.transaction(Cause(row.id, "job")))  # type: ignore[attr-defined]
 
-    async def _again(self, row: JobRow, error: str) -> None:
+    async def _again(self, row: JobRow, error: str, *, counts: bool = False) -> None:
+        """Put a job back to be done later; one that `counts` as a fault of the job itself is given up some time."""
         telemetry.JOBS.labels(row.name, "again").inc()
-        backoff = min(FIRST_BACKOFF_SECONDS * 2 ** (row.attempts - 1), LONGEST_BACKOFF_SECONDS)
+        backoff = min(FIRST_BACKOFF_SECONDS * 2 ** min(row.attempts - 1, 10), LONGEST_BACKOFF_SECONDS)
         values: dict[str, Any] = {
             "not_before": self._clock.real() + timedelta(seconds=backoff),
             "last_error": error[:2000],
         }
-        if row.attempts >= 4 * self._settings.job_attempts:
+        if counts and row.attempts >= FAULTS_PER_ATTEMPT * self._settings.job_attempts:
             values["failed_at"] = self._clock.now()
             log.error("job.gave-up", job=row.name, job_id=row.id)
-        async with self._engine.begin() as connection:
-            await connection.execute(update(JobRow).where(JobRow.id == row.id).values(**values))  # type: ignore[arg-type]
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(update(JobRow).where(col(JobRow.id) == row.id).values(**values))
+        except (SQLAlchemyError, OSError) as away:
+            log.warning("job.claim-kept", job=row.name, error=repr(away))  # it runs out, and somebody tries again
 
 
 async def due_counts(connection: AsyncConnection, clock: Clock) -> dict[str, Any]:
     """How many jobs are due now, how many failed for good, and when the next is due (business time)."""
-    open_jobs = JobRow.failed_at.is_(None)  # type: ignore[union-attr]
-    due = await connection.scalar(select(func.count()).select_from(JobRow).where(open_jobs, JobRow.due_at <= clock.now()))
-    failed = await connection.scalar(select(func.count()).select_from(JobRow).where(~open_jobs))
-    following = await connection.scalar(select(func.min(JobRow.due_at)).where(open_jobs, JobRow.due_at > clock.now()))
+    open_jobs, due_at = col(JobRow.failed_at).is_(None), col(JobRow.due_at)
+    due = await connection.scalar(select(func.count()).where(open_jobs, due_at <= clock.now()))
+    failed = await connection.scalar(select(func.count()).where(~open_jobs))
+    following: datetime | None = await connection.scalar(
+        select(func.min(due_at)).where(open_jobs, due_at > clock.now())
+    )
     return {"due": due, "failed": failed, "next_due_at": following}

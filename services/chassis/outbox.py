@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlmodel import col
 
 from contracts.event import Envelope, Event
 from contracts.topics import BY_EVENT, MEBIBYTE
@@ -30,13 +30,26 @@ log = structlog.get_logger()
 
 PAGE = 500
 RECORD_OVERHEAD = 8 * 1024
+LONGEST_KEY = 500
+"""Characters of an event's key: it is part of an index."""
 IDLE_POLL_SECONDS = 0.5
+DISCARD_SECONDS = 2.0
 
 _NUMBER = text("""
     INSERT INTO published (topic, key, sequence)
     SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:keys AS text[]), CAST(:counts AS bigint[])) ORDER BY 1, 2
     ON CONFLICT (topic, key) DO UPDATE SET sequence = published.sequence + excluded.sequence
     RETURNING topic, key, sequence
+""")
+
+
+_HOLD = text("""
+    INSERT INTO lease (name, holder, token, until)
+    VALUES ('relay', :holder, 1, clock_timestamp() + make_interval(secs => :seconds))
+    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until,
+        token = lease.token + CASE WHEN lease.holder = excluded.holder THEN 0 ELSE 1 END
+    WHERE lease.holder = excluded.holder OR lease.until < clock_timestamp()
+    RETURNING token
 """)
 
 
@@ -68,10 +81,11 @@ async def write(connection: AsyncConnection, service: str, events: Sequence[Pend
     last = {(topic, key): sequence for topic, key, sequence in result}
     following = {place: last[place] - count + 1 for place, count in counts}
     rows = []
-    for each, place in zip(events, places, strict=True):
-        headers = _envelope(service, each, place[1], following[place]).headers()
-        following[place] += 1
-        rows.append({"topic": place[0], "key": place[1], "headers": [[n, v.decode()] for n, v in headers], "value": each.value})
+    for each, (topic, key) in zip(events, places, strict=True):
+        envelope = _envelope(service, each, key, following[topic, key])
+        following[topic, key] += 1
+        headers = [[name, value.decode()] for name, value in envelope.headers()]
+        rows.append({"topic": topic, "key": key, "headers": headers, "value": each.value})
     await connection.execute(insert(Outbox), rows)
 
 
@@ -80,12 +94,19 @@ def checked(event: Event) -> bytes:
     if not event.key:
         message = f"{event.type} {event.subject} has no key"
         raise EmptyKeyError(message)
-    value = event.to_value()
-    limit = BY_EVENT[type(event)].max_message_bytes - RECORD_OVERHEAD
+    if len(event.key) > LONGEST_KEY:
+        message = f"{event.type}: a key of {len(event.key)} characters, at most {LONGEST_KEY} fit"
+        raise EventTooLargeError(message)
+    value, limit = event.to_value(), room_for(type(event))
     if len(value) > limit:
         message = f"{event.type} {event.subject}: {len(value)} bytes, at most {limit} fit"
         raise EventTooLargeError(message)
     return value
+
+
+def room_for(event: type[Event]) -> int:
+    """How many bytes the value of an event may have; the rest of the record is for its headers."""
+    return BY_EVENT[event].max_message_bytes - RECORD_OVERHEAD
 
 
 def _envelope(service: str, pending: Pending, key: str, sequence: int) -> Envelope:
@@ -116,18 +137,25 @@ class Relay:
         self._wake = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
         self._token: int | None = None
-        self._renew_at = 0.0
+        self._renew_at = self._valid_until = 0.0
+        self._stopping = False
 
     def wake(self) -> None:
         """Something was committed."""
         self._wake.set()
 
+    def stop(self) -> None:
+        """End after the page under way."""
+        self._stopping = True
+        self._wake.set()
+
     async def run(self) -> None:
-        """Relay until cancelled; what is away is waited for."""
+        """Relay until stopped; what is away is waited for. The lease is given back, so that another goes on at once."""
         try:
-            while True:
+            while not self._stopping:
                 if not await self._turn():
                     await self._sleep(IDLE_POLL_SECONDS)
+            await self._give_lease_back()
         finally:
             await self._discard_producer()
 
@@ -136,8 +164,9 @@ class Relay:
         self._wake.clear()
         try:
             if self._token is None or self._clock.monotonic() >= self._renew_at:
+                asked = self._clock.monotonic()
                 self._token = await self._hold_lease()
-                self._renew_at = self._clock.monotonic() + self._settings.lease / 3
+                self._renew_at, self._valid_until = asked + self._settings.lease / 3, asked + self._settings.lease
             return self._token is not None and await self._page(self._token)
         except KafkaError as error:
             # A producer that failed once must not send again: a later row would overtake the failed one.
@@ -152,34 +181,36 @@ class Relay:
         return True
 
     async def _hold_lease(self) -> int | None:
-        real = self._clock.real()
-        until = real + timedelta(seconds=self._settings.lease)
         async with self._engine.begin() as connection:
-            result = await connection.execute(
-                text("""
-                    INSERT INTO lease (name, holder, token, until) VALUES ('relay', :holder, 1, :until)
-                    ON CONFLICT (name) DO UPDATE SET holder = :holder, until = :until,
-                        token = lease.token + CASE WHEN lease.holder = :holder THEN 0 ELSE 1 END
-                    WHERE lease.holder = :holder OR lease.until < :real
-                    RETURNING token
-                """),
-                {"holder": self._holder, "until": until, "real": real},
-            )
+            result = await connection.execute(_HOLD, {"holder": self._holder, "seconds": self._settings.lease})
             return result.scalar()
+
+    async def _give_lease_back(self) -> None:
+        mine = update(Lease).where(col(Lease.name) == "relay", col(Lease.holder) == self._holder)
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(mine.values(until=func.clock_timestamp()))
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("relay.lease-kept", error=repr(error))  # it runs out by itself
 
     async def _page(self, token: int) -> bool:
         async with self._engine.connect() as connection:
-            rows = (await connection.execute(select(Outbox).order_by(Outbox.id).limit(PAGE))).mappings().all()  # type: ignore[arg-type]
+            rows = (await connection.execute(select(Outbox).order_by(col(Outbox.id)).limit(PAGE))).mappings().all()
         if not rows:
             return False
+        if self._clock.monotonic() > self._valid_until:
+            return True  # the lease ran out while we waited for the rows: ask for it again before sending
         await self._send(rows)
         async with self._engine.begin() as connection:
-            held = await connection.scalar(select(Lease.token).where(Lease.name == "relay").with_for_update())  # type: ignore[arg-type]
+            lease = select(col(Lease.token)).where(col(Lease.name) == "relay")
+            held = await connection.scalar(lease.with_for_update())
             if held != token:
-                log.warning("relay.lease-lost")  # another relay has the rows; it sends them again and consumers drop them
+                log.warning(
+                    "relay.lease-lost"
+                )  # another relay has the rows; it sends them again and consumers drop them
                 self._token = None
                 return False
-            await connection.execute(delete(Outbox).where(Outbox.id.in_([row["id"] for row in rows])))  # type: ignore[union-attr]
+            await connection.execute(delete(Outbox).where(col(Outbox.id).in_([row["id"] for row in rows])))
         telemetry.RELAYED.inc(len(rows))
         return True
 
@@ -189,13 +220,15 @@ class Relay:
         for row in rows:
             headers = [(name, value.encode()) for name, value in row["headers"]]
             sent.append(await producer.send(row["topic"], row["value"], key=row["key"].encode(), headers=headers))
-        failed = [each for each in await asyncio.gather(*sent, return_exceptions=True) if isinstance(each, BaseException)]
+        failed = [
+            each for each in await asyncio.gather(*sent, return_exceptions=True) if isinstance(each, BaseException)
+        ]
         if failed:
             raise failed[0]
 
     async def _current_producer(self) -> AIOKafkaProducer:
         if self._producer is None:
-            producer = AIOKafkaProducer(
+            self._producer = AIOKafkaProducer(
                 bootstrap_servers=self._settings.brokers,
                 enable_idempotence=True,
                 acks="all",
@@ -203,23 +236,31 @@ class Relay:
                 max_request_size=5 * MEBIBYTE,
                 request_timeout_ms=20_000,
             )
-            await producer.start()
-            self._producer = producer
+            await self._producer.start()
         return self._producer
 
     async def _discard_producer(self) -> None:
         producer, self._producer = self._producer, None
-        if producer is not None:
-            try:
-                await asyncio.wait_for(producer.stop(), timeout=5)
-            except (KafkaError, TimeoutError) as error:
-                log.warning("relay.producer-stop", error=repr(error))
+        if producer is None:
+            return
+        try:
+            await asyncio.wait_for(producer.stop(), timeout=DISCARD_SECONDS)
+        except (KafkaError, TimeoutError) as error:
+            log.warning("relay.producer-stop", error=repr(error))
+            await _abandon(producer)
 
     async def _sleep(self, seconds: float) -> None:
         try:
             await asyncio.wait_for(self._wake.wait(), timeout=seconds)
         except TimeoutError:
             return
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """End a producer that cannot flush: left alone it would go on sending behind the back of its successor."""
+    if producer._sender is not None:  # noqa: SLF001 - aiokafka has no way to stop without flushing
+        await producer._sender.close()  # noqa: SLF001
+    await producer.client.close()
 
 
 async def unsent(connection: AsyncConnection) -> int:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import structlog
 import uvicorn
+from aiokafka.errors import KafkaError
 from fastapi import APIRouter
 from faststream.kafka import KafkaBroker
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
 
 from contracts.topics import TOPICS
 from services.chassis import broker, dead_letters, jobs, migrations, operator, outbox, telemetry
@@ -31,6 +33,7 @@ log = structlog.get_logger()
 
 Result = TypeVar("Result")
 POLL_AGE_LIMIT_SECONDS = 15.0
+KAFKA_ANSWER_SECONDS = 2.0
 
 
 class ServiceStoppedError(Exception):
@@ -55,7 +58,7 @@ class Service:
         self.engine = make_engine(settings.database_url)
         self.consumer = Consumer(name, settings, self.engine, self.clock, handlers_in(handlers))
         release = job(dead_letters.ReleaseQueue)(functools.partial(self.consumer.release))
-        job_handlers = {dead_letters.ReleaseQueue.name: release, **_jobs(handlers)}
+        job_handlers: dict[str, Callable[..., Any]] = {dead_letters.ReleaseQueue.name: release, **_jobs(handlers)}
         self.worker = jobs.Worker(name, settings, self.engine, self.clock, job_handlers)
         self.relay = Relay(settings, self.engine, self.clock)
         self.consumer.on_commit = self.worker.on_commit = self._committed
@@ -84,6 +87,7 @@ class Service:
         )
         async with self.running():
             self._server = uvicorn.Server(config)
+            self._server.should_exit = self._fault is not None
             await self._server.serve()
 
     @asynccontextmanager
@@ -96,12 +100,20 @@ class Service:
             await self._start_consuming()
             yield self
         finally:
-            if self._broker is not None:
-                await self._broker.stop()
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-            await self.engine.dispose()
+            await self._stop(background)
+
+    async def _stop(self, background: Sequence[asyncio.Task[None]]) -> None:
+        """Finish what is under way: the batch first, then jobs and the page of the relay; what lasts longer is cut."""
+        self.consumer.stop()
+        self.worker.stop()
+        if self._broker is not None:
+            await self._broker.stop()
+        self.relay.stop()
+        _, late = await asyncio.wait(background, timeout=self.settings.graceful_stop)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await self.engine.dispose()
 
     async def _start_consuming(self) -> None:
         if not self.consumer.topics:
@@ -148,9 +160,9 @@ class Service:
             async with self.engine.connect() as connection:
                 state["unsent_events"] = await outbox.unsent(connection)
                 state["jobs"] = await jobs.due_counts(connection, self.clock)
-                state["stopped"] = bool(await connection.scalar(select(ConsumerState.stopped)))
+                state["stopped"] = bool(await connection.scalar(select(col(ConsumerState.stopped))))
                 state["parked_keys"] = await connection.scalar(select(func.count()).select_from(ParkedKey))
-                failed = select(func.count()).where(DeadLetter.state == "failed")  # type: ignore[arg-type]
+                failed = select(func.count()).where(col(DeadLetter.state) == "failed")
                 state["dead_letters"] = await connection.scalar(failed)
         except (SQLAlchemyError, OSError) as error:
             return state | {"fault": f"database: {error!r}"}
@@ -163,17 +175,20 @@ class Service:
         return state | {"ready": consuming and not state["stopped"]}
 
     async def _consumer_state(self) -> dict[str, Any]:
+        """Assignment, lag and the age of the last poll; a batch that does not end counts as not polling."""
+        away = {"partitions": 0, "lag": None, "last_poll_seconds": None}
         kafka = self._subscriber.consumer if self._subscriber else None
         if kafka is None or not kafka.assignment():
-            return {"partitions": 0, "lag": None, "last_poll_seconds": None}
+            return away
         assigned = kafka.assignment()
-        ends = {each: kafka.highwater(each) for each in assigned}
-        lag = 0
-        for each, end in ends.items():
-            lag += max(0, (end or 0) - await kafka.position(each))
+        try:
+            async with asyncio.timeout(KAFKA_ANSWER_SECONDS):
+                lags = [max(0, (kafka.highwater(each) or 0) - await kafka.position(each)) for each in assigned]
+        except (KafkaError, TimeoutError) as error:
+            return away | {"fault": repr(error)}
         last = max(kafka.last_poll_timestamp(each) or 0 for each in assigned)
-        age = self.clock.real().timestamp() - last / 1000 if last else None
-        return {"partitions": len(assigned), "lag": lag, "last_poll_seconds": age and round(age, 3)}
+        age = max(self.clock.real().timestamp() - last / 1000, self.consumer.busy_seconds) if last else None
+        return {"partitions": len(assigned), "lag": sum(lags), "last_poll_seconds": age and round(age, 3)}
 
 
 def _jobs(module: object) -> dict[str, Callable[..., Any]]:

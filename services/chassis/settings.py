@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     late_customer_wait: float = Field(default=60.0, description="real seconds to wait for a customer who is only late")
     job_concurrency: int = 16
     job_attempts: int = Field(default=8, description="calls to the outside before a job gives up")
+    job_claim: float = Field(default=30.0, description="seconds after which a dead process's job is taken over")
     lease: float = Field(default=10.0, description="seconds after which another relay or worker may take over")
     graceful_stop: float = 15.0
 

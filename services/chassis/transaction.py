@@ -1,4 +1,4 @@
-"""What handlers and doors work in: rows read and written as values, events, jobs, the clock and ids; committed as one."""
+"""What handlers and doors work in: rows as values, events, jobs, the clock and ids; committed as one."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ class Cause:
         """A request at a door; it starts a correlation of its own."""
         identity = new_id()
         return cls(identity, "request", correlation_id=identity, traceparent=traceparent or new_traceparent())
+
+
+class AlreadyThereError(Exception):
+    """A row was added whose key is taken: by what was read, or by what was decided before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +183,16 @@ class Transaction:
         return (await self.unit.connection.execute(statement)).scalar()
 
     def add(self, row: SQLModel) -> None:
-        """Write a row that must be new; another with the same key makes the transaction fail."""
+        """Write a row that must be new. Raises AlreadyThereError; a row not read before makes the transaction fail."""
         place, values = _placed(row)
+        if self._known(place) is not None:
+            message = f"{place[0].name} has a row with this key"
+            raise AlreadyThereError(message)
         self.changes.rows[place] = self.changes.added[place] = values
+
+    def _known(self, place: Place) -> Values | None:
+        rows = self.changes.rows if place in self.changes.rows else self.unit.changes.rows
+        return rows.get(place)
 
     def put(self, row: SQLModel) -> None:
         """Write a row, whether it is there or not."""

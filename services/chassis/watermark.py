@@ -28,7 +28,7 @@ def place(topic: str, envelope: Envelope) -> Place | None:
 
 
 async def advance(connection: AsyncConnection, reached: dict[Place, int]) -> dict[Place, int]:
-    """Move the watermark of each key to where the batch reaches; returns where each stood before. It never goes back."""
+    """Move the watermark of each key to where the batch reaches, never back; returns where each stood before."""
     if not reached:
         return {}
     places = sorted(reached)

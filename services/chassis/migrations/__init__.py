@@ -1,8 +1,9 @@
-"""Brings a service's database to the schema of its code: the chassis' tables, then the service's own; expand, then contract."""
+"""Brings a service's database to the schema of its code: the chassis' tables, then its own; expand, then contract."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,16 @@ def _revision(config: Config, message: str) -> None:
     )
 
 
-async def _with_schemas(service: str, url: str, work: Any) -> None:  # noqa: ANN401 - a callable on Config
+def _worked(work: Callable[[Config], None], table: str, folder: Path, tables: MetaData) -> Callable[[Connection], None]:
+    return lambda connection: work(config_for(connection, table, folder, tables))
+
+
+async def _with_schemas(service: str, url: str, work: Callable[[Config], None]) -> None:
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             for version_table, folder, metadata in schemas(service):
-                await connection.run_sync(lambda sync, v=version_table, f=folder, m=metadata: work(config_for(sync, v, f, m)))
+                await connection.run_sync(_worked(work, version_table, folder, metadata))
     finally:
         await engine.dispose()

@@ -1,11 +1,13 @@
 """Alembic's entry: runs on the connection that it is given, in the transaction that is already open."""
 
+from typing import Literal
+
 from alembic import context
 
 from services.chassis.database import Json
 
 
-def render(kind, item, _context):  # noqa: ANN001, ANN201 - Alembic's hook
+def render(kind: str, item: object, _context: object) -> str | Literal[False]:
     """Write typed JSON columns as what they are in the database."""
     if kind == "type" and isinstance(item, Json):
         return "postgresql.JSONB()"
