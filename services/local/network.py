@@ -1,0 +1,257 @@
+"""The network simulator: activates services in the manner of TM Forum's TMF640, and can be told to misbehave."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import uvicorn
+from fastapi import FastAPI, Header
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from services.local.ports import HOST
+
+SERVICE_PATH = "/tmf-api/ServiceActivationAndConfiguration/v4/service"
+EVERY_SUBSCRIPTION = "*"
+
+
+class ServiceInPlace(BaseModel):
+    """A service and its level, for example {"download_mbps": 500}."""
+
+    code: str
+    level: dict[str, int] = {}
+
+
+class EquipmentInPlace(BaseModel):
+    """A device; one that is asked for without a serial gets one."""
+
+    type: str
+    serial: str | None = None
+
+
+class Activation(BaseModel):
+    """What is asked for: the whole of what a version of a subscription is to be."""
+
+    id: str
+    version: int
+    action: Literal["activate", "modify", "deactivate"]
+    services: list[ServiceInPlace] = []
+    equipment: list[EquipmentInPlace] = []
+    numbers: list[str] = []
+
+
+class InPlace(BaseModel):
+    """What is in place afterwards."""
+
+    id: str
+    version: int
+    state: Literal["active", "terminated"]
+    services: list[ServiceInPlace]
+    equipment: list[EquipmentInPlace]
+    numbers: list[str]
+
+
+class Effect(BaseModel):
+    """A change that was made, once, however often it was asked for."""
+
+    id: str
+    version: int
+    action: str
+    idempotency_key: str
+    at: datetime
+    times_received: int = 1
+    answer: InPlace
+
+
+class Control(BaseModel):
+    """How to behave towards a subscription ("*": each that has no control of its own), so many times or until told."""
+
+    subscription_id: str = EVERY_SUBSCRIPTION
+    mode: Literal["ok", "slow", "fail", "conflict", "twice"]
+    seconds: float = 2.0
+    times: int | None = None
+
+
+class ProblemError(Exception):
+    """An answer of RFC 9457 problem details."""
+
+    def __init__(self, status: HTTPStatus, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+
+class Network:
+    """What is in place, and everything that was done for it; kept in a file, if one is given."""
+
+    def __init__(self, journal: Path | None = None) -> None:
+        """Start from what the journal holds, one effect or repeated request a line."""
+        self.effects: dict[str, Effect] = {}
+        self._in_place: dict[str, InPlace] = {}
+        self._controls: dict[str, Control] = {}
+        self._journal = journal
+        for line in _lines(journal):
+            self._replay(json.loads(line))
+
+    def control(self, control: Control) -> None:
+        """Behave like this from now on."""
+        self._controls[control.subscription_id] = control
+
+    def behaviour(self, key: str, subscription_id: str) -> Control:
+        """How to behave towards this request; a control with a number of times is used up by it."""
+        control = self._controls.get(subscription_id) or self._controls.get(EVERY_SUBSCRIPTION)
+        if control is None or control.times == 0 or (control.mode == "twice" and key in self.effects):
+            return Control(mode="ok")
+        if control.times is not None:
+            control.times -= 1
+        return control
+
+    def service(self, subscription_id: str) -> InPlace:
+        """What is in place for a subscription."""
+        if subscription_id not in self._in_place:
+            raise ProblemError(HTTPStatus.NOT_FOUND, "service.unknown", f"nothing is in place for {subscription_id}")
+        return self._in_place[subscription_id]
+
+    def change(self, key: str, asked: Activation) -> InPlace:
+        """Do what is asked, or give the first answer again to the same key."""
+        if key in self.effects:
+            self._write({"repeated": key})
+            self.effects[key].times_received += 1
+            return self.effects[key].answer
+        self._refuse_older(asked)
+        effect = Effect(
+            **asked.model_dump(include={"id", "version", "action"}),
+            idempotency_key=key,
+            at=datetime.now(UTC),
+            answer=_put_in_place(asked),
+        )
+        self._write(effect.model_dump(mode="json"))
+        self._apply(effect)
+        return effect.answer
+
+    def _refuse_older(self, asked: Activation) -> None:
+        known = self._in_place.get(asked.id)
+        if known is not None and asked.version <= known.version:
+            detail = f"version {known.version} of {asked.id} is in place; version {asked.version} is older"
+            raise ProblemError(HTTPStatus.CONFLICT, "version.older", detail)
+
+    def _apply(self, effect: Effect) -> None:
+        self.effects[effect.idempotency_key] = effect
+        self._in_place[effect.id] = effect.answer
+
+    def _replay(self, line: dict[str, Any]) -> None:
+        if "repeated" in line:
+            self.effects[line["repeated"]].times_received += 1
+        else:
+            self._apply(Effect.model_validate(line))
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if self._journal is not None:
+            with self._journal.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+
+def _lines(journal: Path | None) -> Iterator[str]:
+    """The whole lines of the journal; one that a crash cut off was never answered and is cut away."""
+    if journal is None or not journal.exists():
+        return
+    text = journal.read_text(encoding="utf-8")
+    whole, newline, cut_off = text.rpartition("\n")
+    if cut_off:
+        journal.write_text(whole + newline, encoding="utf-8")
+    yield from whole.splitlines()
+
+
+def _put_in_place(asked: Activation) -> InPlace:
+    """What is there once this is done: serials and, for telephony, a number that were not given are invented."""
+    numbers = asked.numbers
+    if asked.action != "deactivate" and not numbers and any(each.code == "telephony" for each in asked.services):
+        numbers = [f"+32{secrets.randbelow(90_000_000) + 10_000_000}"]
+    return InPlace(
+        id=asked.id,
+        version=asked.version,
+        state="terminated" if asked.action == "deactivate" else "active",
+        services=asked.services,
+        equipment=[EquipmentInPlace(type=each.type, serial=each.serial or _serial()) for each in asked.equipment],
+        numbers=numbers,
+    )
+
+
+def _serial() -> str:
+    return f"SN-{secrets.token_hex(5).upper()}"
+
+
+def make_app(network: Network) -> FastAPI:
+    """The simulator's doors."""
+    app = FastAPI(title="AsQuoted network simulator")
+
+    @app.exception_handler(ProblemError)
+    async def problem(_: object, error: ProblemError) -> JSONResponse:
+        content = {"type": "about:blank", "title": error.status.phrase, "status": error.status}
+        content |= {"code": error.code, "detail": error.detail}
+        return JSONResponse(content, error.status, media_type="application/problem+json")
+
+    @app.post(SERVICE_PATH)
+    async def change(asked: Activation, idempotency_key: Annotated[str | None, Header()] = None) -> JSONResponse:
+        if not idempotency_key:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "idempotency-key.missing", "an Idempotency-Key is needed")
+        behaviour = network.behaviour(idempotency_key, asked.id)
+        await _misbehave_before(behaviour, asked)
+        answer = network.change(idempotency_key, asked)
+        if behaviour.mode == "twice":
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "network.broken-off", "done, but not answered")
+        status = HTTPStatus.CREATED if asked.action == "activate" else HTTPStatus.OK
+        return JSONResponse(answer.model_dump(), status)
+
+    @app.get(f"{SERVICE_PATH}/{{subscription_id}}")
+    async def service(subscription_id: str) -> InPlace:
+        return network.service(subscription_id)
+
+    @app.get("/calls")
+    async def calls() -> list[Effect]:
+        return list(network.effects.values())
+
+    @app.post("/control")
+    async def control(wanted: Control) -> Control:
+        network.control(wanted)
+        return wanted
+
+    @app.get("/livez")
+    async def livez() -> str:
+        return "ok"
+
+    return app
+
+
+async def _misbehave_before(behaviour: Control, asked: Activation) -> None:
+    """Wait, or refuse, before anything is done."""
+    if behaviour.mode == "slow":
+        await asyncio.sleep(behaviour.seconds)
+    if behaviour.mode == "fail":
+        raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "network.unavailable", "the network is not available")
+    if behaviour.mode == "conflict":
+        detail = f"The line of {asked.id} is reserved by another work order; a field engineer has to release it first."
+        raise ProblemError(HTTPStatus.CONFLICT, "network.conflict", detail)
+
+
+def main() -> None:
+    """Serve on 127.0.0.1 until stopped."""
+    parser = argparse.ArgumentParser(prog="services.local.network", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="where to serve HTTP, on 127.0.0.1")
+    parser.add_argument("--folder", type=Path, help="where to keep what is in place over restarts")
+    options = parser.parse_args()
+    journal = options.folder / "network.jsonl" if options.folder else None
+    uvicorn.run(make_app(Network(journal)), host=HOST, port=options.port, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()
