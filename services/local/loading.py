@@ -61,11 +61,17 @@ def _partners(doors: Doors, partners: dict[str, Any]) -> None:
         _operator(doors, "intake", f"/v1/partners/{partner['id']}", {"agents": partner["agents"]})
         contact = {"email": partner["email"], "language": partner["language"]}
         _operator(doors, "notification", f"/v1/partners/{partner['id']}", contact)
-        rates = [dict(rate) for rate in partners["commission_rates"] if rate["partner"] == partner["id"]]
-        for rate in rates:
-            rate["since"] = rate["since"].isoformat()
-            del rate["partner"]
-        _operator(doors, "billing", f"/v1/partners/{partner['id']}/commission-rates", {"rates": rates})
+        rates = [
+            {
+                "action": rate["action"],
+                "offer_code": rate.get("offer"),
+                "since": rate["since"].isoformat(),
+                "amount": rate["commission"],
+            }
+            for rate in partners["commission_rates"]
+            if rate["partner"] == partner["id"]
+        ]
+        _operator(doors, "billing", f"/v1/partners/{partner['id']}/commission-rates", rates)
 
 
 def _subscription(doors: Doors, subscription: dict[str, Any], sale: dict[str, Any]) -> None:
