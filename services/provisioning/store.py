@@ -30,7 +30,7 @@ class Imported(Data):
 
 
 class SubscriptionRow(Table, table=True):
-    """The inventory: what a customer has now (nothing before a first change is done); `under_way` is the order at work."""
+    """The inventory: what a customer has now, nothing before the first change is done; `under_way` is an order's id."""
 
     __tablename__: ClassVar[str] = "subscription"
     id: str = Field(primary_key=True)
