@@ -97,6 +97,24 @@ _TEXTS: dict[str, dict[str, str]] = {
         "de": "der genannte Monatspreis (monthly_total) oder die Änderung (monthly_change) ist erforderlich",
         "en": "the monthly price told (monthly_total) or its change (monthly_change) is required",
     },
+    "reason.blank": {
+        "fr": "dites pourquoi : c'est conservé et montré",
+        "nl": "zeg waarom: het wordt bewaard en getoond",
+        "de": "sagen Sie warum: es wird aufbewahrt und gezeigt",
+        "en": "say why: it is kept and shown",
+    },
+    "code.unknown": {
+        "fr": "le dossier n'a pas ce code",
+        "nl": "het dossier heeft deze code niet",
+        "de": "der Fall hat diesen Code nicht",
+        "en": "the case has no such code",
+    },
+    "decision.not-available": {
+        "fr": "cette décision n'est pas encore disponible",
+        "nl": "deze beslissing is nog niet beschikbaar",
+        "de": "diese Entscheidung ist noch nicht verfügbar",
+        "en": "this decision is not available yet",
+    },
     "action.not-available": {
         "fr": "cette action n'est pas encore disponible",
         "nl": "deze actie is nog niet beschikbaar",
