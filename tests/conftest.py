@@ -18,8 +18,13 @@ from contracts.topics import MEBIBYTE, TOPICS
 from services.chassis import broker, telemetry
 from services.chassis.service import Service
 from services.chassis.settings import Settings
-from tests.embedded import Kafka, Postgres
+from services.local.kafka import Kafka
+from services.local.postgres import Postgres
 from tests.harness import MakeDatabase, MovableClock, Publish, RunService, Topics, new_reader, running, settings_for
+
+
+def silent(_message: str) -> None:
+    """Nobody watches the progress."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,10 +46,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kafka]:
     """A Kafka broker of this session, with the topics of the map."""
     server = Kafka(tmp_path_factory.mktemp("kafka"))
-    server.start()
+    server.start(silent)
     await broker.provision([server.bootstrap], TOPICS)
     yield server
-    server.stop()
+    server.kill(1)  # nobody needs its data any more
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -71,12 +76,12 @@ def make_database(postgres: Postgres) -> MakeDatabase:
 
     async def make() -> str:
         name = f"test_{uuid.uuid4().hex[:12]}"
-        connection = await asyncpg.connect(postgres.url("postgres"))
+        connection = await asyncpg.connect(postgres.url)
         try:
             await connection.execute(f"CREATE DATABASE {name}")
         finally:
             await connection.close()
-        return postgres.url(name)
+        return postgres.url.removesuffix("/postgres") + f"/{name}"
 
     return make
 

@@ -34,7 +34,7 @@ class RunService(Protocol):
     """`async with run_service("billing", handlers) as service:` runs a service in process on the embedded stack.
 
     It gets a database of its own (or the one named), the shared Kafka, and consumes what is published from then on;
-    with `resume` it goes on where the group stood, as after a restart. The group is the service's name, so one at a time.
+    with `resume` it goes on where the group stood, as after a restart. The group is the service's name: one at a time.
     Further settings are handed on to `settings`.
     """
 
