@@ -1,0 +1,197 @@
+"""What notification does when an order moved: keep a notice, then send it; what cannot be sent becomes a case."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from contracts.customer_v1 import CustomerRecorded, Language
+from contracts.dead_letter_v1 import DiscrepancyFound
+from contracts.notice_v1 import NoticeSent, NoticeUndeliverable
+from contracts.offer_v1 import OfferPublished, OfferWithdrawn
+from contracts.order_v1 import (
+    Discrepancy,
+    OrderCancelled,
+    OrderCompleted,
+    OrderEvent,
+    OrderHeld,
+    OrderPending,
+    OrderRejected,
+)
+from services.chassis import links
+from services.chassis.consuming import consumes
+from services.chassis.job import GaveUp, Job, job
+from services.chassis.transaction import Transaction
+from services.notification import gateway, pages, rules, store
+from services.notification.gateway import Refused, Sent
+from services.notification.rules import Letter, Notice
+from services.notification.settings import settings
+from services.notification.store import CustomerRow, NoticeRow, OfferRow
+
+STAGE = "notification"
+AGAIN_REAL_SECONDS = 0.25
+
+
+class UnknownNoticeError(LookupError):
+    """A job names a notice that was never kept."""
+
+
+class SendNotice(Job):
+    """Send a notice; `tried` counts how often something that it needs was not here yet."""
+
+    name: ClassVar[str] = "notification.send"
+    notice_id: str
+    tried: int = 0
+
+
+class NotYet(GaveUp):
+    """Something that a notice needs is not here; `patience` says how many real seconds it may be late."""
+
+    patience: float = 0.0
+
+
+@consumes(CustomerRecorded)
+async def keep_customer(event: CustomerRecorded, tx: Transaction) -> None:
+    """Keep where a customer reads, and in which language."""
+    tx.put(CustomerRow(id=event.customer.id, customer=event.customer))
+
+
+@consumes(OfferPublished)
+async def keep_offer(event: OfferPublished, tx: Transaction) -> None:
+    """Keep the published version: letters describe it from this copy."""
+    tx.put(OfferRow(code=event.offer.code, version=event.offer.version, offer=event.offer))
+
+
+@consumes(OfferWithdrawn)
+async def go_on_describing(event: OfferWithdrawn, tx: Transaction) -> None:
+    """Do nothing: who has an offer that is off sale still reads what it consists of."""
+
+
+@consumes(OrderPending)
+async def send_contract_summary(event: OrderPending, tx: Transaction) -> None:
+    """Ask the customer: the contract summary with the link to answer goes to the address on file (S2)."""
+    _tell(tx, event)
+
+
+@consumes(OrderHeld)
+async def tell_partner_of_review(event: OrderHeld, tx: Transaction) -> None:
+    """Tell the partner that the order is in review, and why."""
+    _tell(tx, event)
+
+
+@consumes(OrderCompleted)
+async def tell_of_completion(event: OrderCompleted, tx: Transaction) -> None:
+    """Tell the customer what she has and pays now, and the partner that it is done."""
+    _tell(tx, event)
+
+
+@consumes(OrderRejected)
+async def tell_of_rejection(event: OrderRejected, tx: Transaction) -> None:
+    """Tell the partner, and the customer if she was asked."""
+    _tell(tx, event, asked=await store.was_asked(tx, event.order.id))
+
+
+@consumes(OrderCancelled)
+async def tell_of_cancellation(event: OrderCancelled, tx: Transaction) -> None:
+    """Tell the partner, and the customer if she was asked."""
+    _tell(tx, event, asked=await store.was_asked(tx, event.order.id))
+
+
+def _tell(tx: Transaction, event: OrderEvent, *, asked: bool = False) -> None:
+    for notice in rules.notices(event, asked=asked):
+        notice_id = tx.same_id("notice", notice.kind, notice.recipient)
+        row = NoticeRow(id=notice_id, order_id=event.order.id, notice=notice, state="waiting", created_at=tx.now)
+        tx.add(row)
+        tx.schedule(SendNotice(notice_id=notice_id))
+
+
+async def write_letter(job: SendNotice, tx: Transaction) -> Letter | GaveUp:
+    """Write the letter from what is on file now; personal data is read here and kept nowhere."""
+    notice = (await _kept(tx, job.notice_id)).notice
+    contact = await store.contact(tx, notice)
+    if contact is None:
+        known_late = settings.late_customer_wait if notice.recipient == "customer" else 0.0
+        return NotYet(reason=f"the {notice.recipient} is not on file", patience=known_late)
+    offers = await store.offers(tx, notice.offers)
+    missing = [f"{ref.code} v{ref.version}" for ref in notice.offers if rules.named(ref, offers) is None]
+    if missing:
+        return NotYet(reason=f"offers are missing: {', '.join(missing)}", patience=settings.late_offer_wait)
+    return pages.letter(notice, contact, offers, _link(notice))
+
+
+def _link(notice: Notice) -> str | None:
+    if notice.confirmation_id is None:
+        return None
+    return f"{settings.public_url}/confirm/{links.sign(settings.link_secret, notice.confirmation_id)}"
+
+
+@job(SendNotice, prepare=write_letter, call=gateway.send)
+async def record_outcome(
+    job: SendNotice, answer: Sent | Refused | GaveUp, tx: Transaction
+) -> list[NoticeSent | NoticeUndeliverable | DiscrepancyFound]:
+    """Keep the hash of what was sent as evidence, or raise a case for what could not be delivered."""
+    row = await _kept(tx, job.notice_id)
+    if isinstance(answer, Sent):
+        return [_sent(tx, row, answer)]
+    if isinstance(answer, NotYet) and job.tried * AGAIN_REAL_SECONDS < answer.patience:
+        tx.schedule(SendNotice(notice_id=job.notice_id, tried=job.tried + 1), wait=AGAIN_REAL_SECONDS)
+        return []
+    return _undeliverable(tx, row, answer.reason, answer.language if isinstance(answer, Refused) else None)
+
+
+async def _kept(tx: Transaction, notice_id: str) -> NoticeRow:
+    row = await tx.get(NoticeRow, notice_id)
+    if row is None:
+        raise UnknownNoticeError(notice_id)
+    return row
+
+
+def _sent(tx: Transaction, row: NoticeRow, answer: Sent) -> NoticeSent:
+    tx.put(_changed(row, state="sent", language=answer.language, sha256=answer.sha256, sent_at=tx.now))
+    return NoticeSent(
+        notice_id=row.id,
+        order_id=row.order_id,
+        subscription_id=row.notice.order.subscription_id,
+        kind=row.notice.kind,
+        recipient=row.notice.recipient,
+        medium="email",
+        language=answer.language,
+        sent_at=tx.now,
+        sha256=answer.sha256,
+    )
+
+
+def _undeliverable(
+    tx: Transaction, row: NoticeRow, reason: str, language: Language | None
+) -> list[NoticeSent | NoticeUndeliverable | DiscrepancyFound]:
+    order, notice = row.notice.order, row.notice
+    tx.put(_changed(row, state="undeliverable", language=language, reason=reason))
+    case_id = tx.next_id(DiscrepancyFound, order.subscription_id)
+    found = DiscrepancyFound(
+        case_id=case_id,
+        order_id=order.id,
+        subscription_id=order.subscription_id,
+        customer_id=order.customer_id,
+        partner=order.partner,
+        agent=order.agent,
+        discrepancies=(
+            Discrepancy(
+                code="notice.undeliverable", path=f"/{notice.recipient}/{notice.kind}", given=reason, stage=STAGE
+            ),
+        ),
+    )
+    undeliverable = NoticeUndeliverable(
+        notice_id=row.id,
+        order_id=order.id,
+        subscription_id=order.subscription_id,
+        kind=notice.kind,
+        recipient=notice.recipient,
+        medium="email",
+        language=language,
+        case_id=case_id,
+        reason=reason,
+    )
+    return [found, undeliverable]
+
+
+def _changed(row: NoticeRow, **changes: object) -> NoticeRow:
+    return NoticeRow(**{name: getattr(row, name) for name in type(row).model_fields} | changes)

@@ -1,0 +1,255 @@
+"""The words of the letters, in the four languages of customers and partners."""
+
+from __future__ import annotations
+
+from contracts.customer_v1 import Language
+
+Texts = dict[Language, str]
+
+SUBJECTS: dict[str, Texts] = {
+    "contract-summary": {
+        "fr": "Votre récapitulatif contractuel: répondez avant le {until}",
+        "nl": "Uw contractsamenvatting: antwoord vóór {until}",
+        "de": "Ihre Vertragszusammenfassung: Antworten Sie vor dem {until}",
+        "en": "Your contract summary: please answer before {until}",
+    },
+    "completed": {
+        "fr": "Votre commande est exécutée",
+        "nl": "Uw bestelling is uitgevoerd",
+        "de": "Ihre Bestellung ist ausgeführt",
+        "en": "Your order is done",
+    },
+    "cancelled": {
+        "fr": "Votre commande est annulée: rien ne change",
+        "nl": "Uw bestelling is geannuleerd: er verandert niets",
+        "de": "Ihre Bestellung ist storniert: Nichts ändert sich",
+        "en": "Your order is cancelled: nothing changes",
+    },
+    "rejected": {
+        "fr": "Votre commande n'est pas acceptée: rien ne change",
+        "nl": "Uw bestelling is niet aanvaard: er verandert niets",
+        "de": "Ihre Bestellung ist nicht angenommen: Nichts ändert sich",
+        "en": "Your order was not accepted: nothing changes",
+    },
+}
+"""To the customer, by kind of notice."""
+
+INTROS: dict[str, Texts] = {
+    "contract-summary": {
+        "fr": "Une commande a été passée pour vous. Rien ne change avant votre accord. "
+        "Vérifiez, puis répondez oui ou non.",
+        "nl": "Er is een bestelling voor u geplaatst. Er verandert niets voor u akkoord gaat. "
+        "Kijk na en antwoord ja of nee.",
+        "de": "Für Sie wurde bestellt. Ohne Ihre Zustimmung ändert sich nichts. "
+        "Bitte prüfen und mit Ja oder Nein antworten.",
+        "en": "An order was placed for you. Nothing changes before you agree. Please check it, then answer yes or no.",
+    },
+    "completed": {
+        "fr": "C'est fait. Voici ce que vous avez et ce que vous payez à présent.",
+        "nl": "Het is klaar. Dit is wat u nu hebt en wat u nu betaalt.",
+        "de": "Es ist erledigt. Das haben Sie jetzt, und das zahlen Sie jetzt.",
+        "en": "It is done. This is what you have and what you pay now.",
+    },
+    "cancelled": {
+        "fr": "Rien ne change pour vous: ni vos services, ni votre prix. Vous ne devez rien faire.",
+        "nl": "Voor u verandert er niets: niet aan uw diensten, niet aan uw prijs. U hoeft niets te doen.",
+        "de": "Für Sie ändert sich nichts: weder Ihre Dienste noch Ihr Preis. Sie müssen nichts tun.",
+        "en": "Nothing changes for you: neither your services nor your price. There is nothing you need to do.",
+    },
+    "rejected": {
+        "fr": "Rien ne change pour vous: ni vos services, ni votre prix. Vous ne devez rien faire.",
+        "nl": "Voor u verandert er niets: niet aan uw diensten, niet aan uw prijs. U hoeft niets te doen.",
+        "de": "Für Sie ändert sich nichts: weder Ihre Dienste noch Ihr Preis. Sie müssen nichts tun.",
+        "en": "Nothing changes for you: neither your services nor your price. There is nothing you need to do.",
+    },
+}
+"""The first paragraph to the customer, by kind of notice."""
+
+PARTNER: dict[str, Texts] = {
+    "held": {
+        "fr": "La commande {reference} est en révision. Elle continue dès qu'un réviseur a décidé.",
+        "nl": "Bestelling {reference} wordt nagekeken. Ze gaat verder zodra een beoordelaar beslist heeft.",
+        "de": "Die Bestellung {reference} wird geprüft. Es geht weiter, sobald ein Prüfer entschieden hat.",
+        "en": "Order {reference} is in review. It goes on as soon as a reviewer has decided.",
+    },
+    "completed": {
+        "fr": "La commande {reference} est exécutée.",
+        "nl": "Bestelling {reference} is uitgevoerd.",
+        "de": "Die Bestellung {reference} ist ausgeführt.",
+        "en": "Order {reference} is done.",
+    },
+    "cancelled": {
+        "fr": "La commande {reference} est annulée; rien n'a changé chez le client.",
+        "nl": "Bestelling {reference} is geannuleerd; bij de klant is niets veranderd.",
+        "de": "Die Bestellung {reference} ist storniert; beim Kunden hat sich nichts geändert.",
+        "en": "Order {reference} is cancelled; nothing changed for the customer.",
+    },
+    "rejected": {
+        "fr": "La commande {reference} est refusée; rien n'a changé chez le client.",
+        "nl": "Bestelling {reference} is geweigerd; bij de klant is niets veranderd.",
+        "de": "Die Bestellung {reference} ist abgelehnt; beim Kunden hat sich nichts geändert.",
+        "en": "Order {reference} is rejected; nothing changed for the customer.",
+    },
+}
+"""The one paragraph to the partner, by kind of notice."""
+
+WORDS: dict[str, Texts] = {
+    "title": {
+        "fr": "Récapitulatif contractuel",
+        "nl": "Samenvatting van het contract",
+        "de": "Vertragszusammenfassung",
+        "en": "Contract summary",
+    },
+    "greeting": {"fr": "Bonjour {name},", "nl": "Dag {name},", "de": "Guten Tag {name},", "en": "Hello {name},"},
+    "services": {
+        "fr": "Services et équipements",
+        "nl": "Diensten en apparatuur",
+        "de": "Dienste und Geräte",
+        "en": "Services and equipment",
+    },
+    "price": {"fr": "Prix", "nl": "Prijs", "de": "Preis", "en": "Price"},
+    "duration": {
+        "fr": "Durée, renouvellement et résiliation",
+        "nl": "Duur, verlenging en beëindiging",
+        "de": "Laufzeit, Verlängerung und Kündigung",
+        "en": "Duration, renewal and termination",
+    },
+    "open-ended": {
+        "fr": "Durée indéterminée. Vous pouvez résilier à tout moment.",
+        "nl": "Onbepaalde duur. U kunt op elk moment opzeggen.",
+        "de": "Unbefristet. Sie können jederzeit kündigen.",
+        "en": "Open-ended. You may end it at any time.",
+    },
+    "term": {
+        "fr": "{months} mois, puis durée indéterminée. Résilier ne coûte rien après le sixième mois; "
+        "avant, au plus les mensualités jusque-là.",
+        "nl": "{months} maanden, daarna onbepaalde duur. Opzeggen kost niets na de zesde maand; "
+        "daarvoor hoogstens de maandprijzen tot dan.",
+        "de": "{months} Monate, danach unbefristet. Nach dem sechsten Monat kostet die Kündigung nichts, "
+        "vorher höchstens die Monatspreise bis dahin.",
+        "en": "{months} months, then open-ended. Ending it costs nothing after the sixth month; "
+        "before that at most the monthly prices until then.",
+    },
+    "ends": {
+        "fr": "Votre contrat prend fin quand la commande est exécutée.",
+        "nl": "Uw contract eindigt wanneer de bestelling is uitgevoerd.",
+        "de": "Ihr Vertrag endet, wenn die Bestellung ausgeführt ist.",
+        "en": "Your contract ends when the order is done.",
+    },
+    "today": {"fr": "Aujourd'hui", "nl": "Vandaag", "de": "Heute", "en": "Today"},
+    "new": {"fr": "Nouveau", "nl": "Nieuw", "de": "Neu", "en": "New"},
+    "now": {"fr": "À présent", "nl": "Nu", "de": "Jetzt", "en": "Now"},
+    "removed": {
+        "fr": "Ce que vous n'aurez plus",
+        "nl": "Wat u niet meer zult hebben",
+        "de": "Was Sie nicht mehr haben werden",
+        "en": "What you will no longer have",
+    },
+    "nothing": {"fr": "rien", "nl": "niets", "de": "nichts", "en": "nothing"},
+    "lower": {"fr": "moins de: {what}", "nl": "minder van: {what}", "de": "weniger: {what}", "en": "less of: {what}"},
+    "number": {
+        "fr": "le numéro {what}",
+        "nl": "het nummer {what}",
+        "de": "die Nummer {what}",
+        "en": "the number {what}",
+    },
+    "difference": {"fr": "Différence", "nl": "Verschil", "de": "Unterschied", "en": "Difference"},
+    "promotion": {
+        "fr": "Promotion comprise, {months} mois",
+        "nl": "Promotie inbegrepen, {months} maanden",
+        "de": "Aktion eingerechnet, {months} Monate",
+        "en": "Promotion included, {months} months",
+    },
+    "after": {
+        "fr": "Après la promotion",
+        "nl": "Na de promotie",
+        "de": "Nach der Aktion",
+        "en": "After the promotion",
+    },
+    "one-off": {"fr": "Une seule fois", "nl": "Eenmalig", "de": "Einmalig", "en": "Once"},
+    "monthly": {
+        "fr": "{money} par mois",
+        "nl": "{money} per maand",
+        "de": "{money} pro Monat",
+        "en": "{money} per month",
+    },
+    "taxes": {
+        "fr": "Tous les prix comprennent la TVA de 21 %.",
+        "nl": "Alle prijzen zijn inclusief 21 % btw.",
+        "de": "Alle Preise enthalten 21 % MwSt.",
+        "en": "All prices include 21 % VAT.",
+    },
+    "answer": {
+        "fr": "Vérifier et répondre",
+        "nl": "Nakijken en antwoorden",
+        "de": "Prüfen und antworten",
+        "en": "Answer",
+    },
+    "until": {
+        "fr": "Sans réponse de votre part avant le {until}, la commande est annulée.",
+        "nl": "Zonder antwoord vóór {until} wordt de bestelling geannuleerd.",
+        "de": "Ohne Ihre Antwort vor dem {until} wird die Bestellung storniert.",
+        "en": "Without your answer before {until} the order is cancelled.",
+    },
+    "reference": {
+        "fr": "Commande {order}",
+        "nl": "Bestelling {order}",
+        "de": "Bestellung {order}",
+        "en": "Order {order}",
+    },
+    "codes": {"fr": "Motifs: {codes}", "nl": "Redenen: {codes}", "de": "Gründe: {codes}", "en": "Reasons: {codes}"},
+    "reason": {"fr": "Motif: {reason}", "nl": "Reden: {reason}", "de": "Grund: {reason}", "en": "Reason: {reason}"},
+}
+"""Headings and sentences; those of the summary follow Implementing Regulation (EU) 2019/2243."""
+
+THINGS: dict[str, Texts] = {
+    "internet": {"fr": "Internet", "nl": "Internet", "de": "Internet", "en": "Internet"},
+    "tv": {"fr": "Télévision", "nl": "Televisie", "de": "Fernsehen", "en": "Television"},
+    "tv-bouquet": {"fr": "Bouquet TV", "nl": "Tv-bouquet", "de": "TV-Paket", "en": "TV bouquet"},
+    "telephony": {"fr": "Téléphone fixe", "nl": "Vaste telefonie", "de": "Festnetz", "en": "Telephone"},
+    "mobile": {"fr": "Mobile", "nl": "Mobiel", "de": "Mobilfunk", "en": "Mobile"},
+    "decoder": {"fr": "Décodeur", "nl": "Decoder", "de": "Decoder", "en": "Decoder"},
+    "modem": {"fr": "Modem", "nl": "Modem", "de": "Modem", "en": "Modem"},
+    "sim": {"fr": "Carte SIM", "nl": "Simkaart", "de": "SIM-Karte", "en": "SIM card"},
+}
+"""Services and equipment; a code that is not here is shown as it is."""
+
+LEVELS: dict[str, Texts] = {
+    "download": {
+        "fr": "{amount} Mbit/s en réception",
+        "nl": "{amount} Mbit/s downloaden",
+        "de": "{amount} Mbit/s im Download",
+        "en": "{amount} Mbit/s download",
+    },
+    "upload": {
+        "fr": "{amount} Mbit/s en émission",
+        "nl": "{amount} Mbit/s uploaden",
+        "de": "{amount} Mbit/s im Upload",
+        "en": "{amount} Mbit/s upload",
+    },
+    "volume": {
+        "fr": "{amount} Go par mois",
+        "nl": "{amount} GB per maand",
+        "de": "{amount} GB pro Monat",
+        "en": "{amount} GB a month",
+    },
+    "channels": {
+        "fr": "{amount} chaînes",
+        "nl": "{amount} zenders",
+        "de": "{amount} Sender",
+        "en": "{amount} channels",
+    },
+    "minutes": {
+        "fr": "{amount} minutes par mois",
+        "nl": "{amount} minuten per maand",
+        "de": "{amount} Minuten pro Monat",
+        "en": "{amount} minutes a month",
+    },
+    "texts": {
+        "fr": "{amount} SMS par mois",
+        "nl": "{amount} sms'en per maand",
+        "de": "{amount} SMS pro Monat",
+        "en": "{amount} texts a month",
+    },
+}
+"""Levels of services; one that is not here is shown with its own name."""

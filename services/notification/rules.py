@@ -1,0 +1,94 @@
+"""Who is told what; pure: events in, notices out, never an address in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from contracts.customer_v1 import Language
+from contracts.event import Data
+from contracts.notice_v1 import Kind
+from contracts.offer_v1 import Offer, OfferRef
+from contracts.order_v1 import Order, OrderCancelled, OrderCompleted, OrderEvent, OrderHeld, OrderPending, OrderRejected
+
+Recipient = Literal["customer", "partner"]
+
+
+class Notice(Data):
+    """What is to be told to whom about an order; who that is and where they read is looked up when it is sent."""
+
+    kind: Kind
+    recipient: Recipient
+    order: Order
+    current_offer: OfferRef | None = None
+    confirmation_id: str | None = None
+    expires_at: AwareDatetime | None = None
+    codes: tuple[str, ...] = ()
+    reason: str | None = None
+
+    @property
+    def offers(self) -> tuple[OfferRef, ...]:
+        """The offers that it speaks of: a customer reads what she has and gets, a partner only codes."""
+        if self.recipient == "partner":
+            return ()
+        return tuple(ref for ref in (self.current_offer, self.order.offer) if ref)
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Whom to write to, and in which language; a partner has no name here."""
+
+    email: str
+    language: Language
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that is ready to be sent."""
+
+    to: str
+    language: Language
+    subject: str
+    text: str
+    html: str
+
+
+def notices(event: OrderEvent, *, asked: bool = False) -> list[Notice]:
+    """Who is told of an event; `asked`: the customer was sent a summary, so she hears how it ended."""
+    order = event.order
+    match event:
+        case OrderPending():
+            return [
+                Notice(
+                    kind="contract-summary",
+                    recipient="customer",
+                    order=order,
+                    current_offer=event.current_offer,
+                    confirmation_id=event.confirmation_id,
+                    expires_at=event.expires_at,
+                )
+            ]
+        case OrderHeld():
+            return [Notice(kind="held", recipient="partner", order=order, codes=event.codes)]
+        case OrderCompleted():
+            return _ended("completed", order, asked=True)
+        case OrderRejected():
+            return _ended("rejected", order, event.reason, asked=asked)
+        case OrderCancelled():
+            return _ended("cancelled", order, event.reason, asked=asked)
+    return []
+
+
+def _ended(kind: Kind, order: Order, reason: str | None = None, *, asked: bool) -> list[Notice]:
+    """The partner reads why, in the words of whoever ended it; the customer reads what that means for her."""
+    customer = [Notice(kind=kind, recipient="customer", order=order)] if asked else []
+    return [*customer, Notice(kind=kind, recipient="partner", order=order, reason=reason)]
+
+
+def named(ref: OfferRef | None, offers: Iterable[Offer]) -> Offer | None:
+    """Find the offer of this name."""
+    return next((offer for offer in offers if offer.ref == ref), None)

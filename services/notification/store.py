@@ -1,0 +1,96 @@
+"""Notification's tables, and what is looked up in them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy import Column, String, select, tuple_
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel, col
+
+from contracts.customer_v1 import Customer, Language
+from contracts.offer_v1 import Offer, OfferRef
+from services.chassis.database import Json, moment
+from services.chassis.transaction import Transaction
+from services.notification.rules import Contact, Notice
+
+
+class Table(SQLModel, registry=registry()):
+    """The tables of notification."""
+
+
+class NoticeRow(Table, table=True):
+    """One notice: `waiting`, `sent` or `undeliverable`; never the address or the text, only its hash."""
+
+    __tablename__: ClassVar[str] = "notice"
+    id: str = Field(primary_key=True)
+    order_id: str = Field(index=True)
+    notice: Notice = Field(sa_column=Column(Json(Notice), nullable=False))
+    state: str
+    language: str | None = None
+    sha256: str | None = None
+    reason: str | None = None
+    created_at: datetime = moment()
+    sent_at: datetime | None = moment(nullable=True)
+
+
+class CustomerRow(Table, table=True):
+    """A customer as on file at intake."""
+
+    __tablename__: ClassVar[str] = "customer"
+    id: str = Field(primary_key=True)
+    customer: Customer = Field(sa_column=Column(Json(Customer), nullable=False))
+
+
+class PartnerRow(Table, table=True):
+    """Where a call-centre wants to read what becomes of its orders."""
+
+    __tablename__: ClassVar[str] = "partner"
+    id: str = Field(primary_key=True)
+    email: str
+    language: Language = Field(sa_column=Column(String, nullable=False))
+
+
+class OfferRow(Table, table=True):
+    """Notification's copy of a published offer version."""
+
+    __tablename__: ClassVar[str] = "offer"
+    code: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    offer: Offer = Field(sa_column=Column(Json(Offer), nullable=False))
+
+
+async def contact(tx: Transaction, notice: Notice) -> Contact | None:
+    """Whom a notice goes to: the address on file, never one from the order. Not locked: many mails read one row."""
+    if notice.recipient == "partner":
+        partners = await tx.select(PartnerRow, select(PartnerRow).where(col(PartnerRow.id) == notice.order.partner))
+        return Contact(partners[0].email, partners[0].language) if partners else None
+    found = await tx.select(CustomerRow, select(CustomerRow).where(col(CustomerRow.id) == notice.order.customer_id))
+    return Contact(found[0].customer.email, found[0].customer.language, found[0].customer.name) if found else None
+
+
+async def offers(tx: Transaction, refs: Collection[OfferRef]) -> list[Offer]:
+    """The offers of these names that are here."""
+    keys = [(ref.code, ref.version) for ref in refs]
+    named = tuple_(col(OfferRow.code), col(OfferRow.version)).in_(keys)
+    return [row.offer for row in await tx.select(OfferRow, select(OfferRow).where(named))]
+
+
+async def was_asked(tx: Transaction, order_id: str) -> bool:
+    """Whether the customer was sent a contract summary of an order, or is about to be."""
+    rows = await tx.select(NoticeRow, select(NoticeRow).where(col(NoticeRow.order_id) == order_id))
+    return any(row.notice.kind == "contract-summary" for row in rows)
+
+
+async def listed(tx: Transaction, order_id: str | None, after: str | None, limit: int) -> list[NoticeRow]:
+    """Notices, oldest first; the id of the last one is the cursor of the next page."""
+    place = tuple_(col(NoticeRow.created_at), col(NoticeRow.id))
+    statement = select(NoticeRow).order_by(col(NoticeRow.created_at), col(NoticeRow.id)).limit(limit)
+    if order_id:
+        statement = statement.where(col(NoticeRow.order_id) == order_id)
+    if after:
+        last = select(col(NoticeRow.created_at), col(NoticeRow.id)).where(col(NoticeRow.id) == after)
+        statement = statement.where(place > last.scalar_subquery())
+    return await tx.select(NoticeRow, statement)

@@ -1,0 +1,62 @@
+"""Who is told what becomes of an order."""
+
+import pytest
+
+from contracts.order_v1 import OrderCancelled, OrderCompleted, OrderEvent, OrderHeld, OrderPending, OrderRejected
+from services.notification.rules import Notice, named, notices
+from tests.harness import START
+from tests.notification.samples import MAX, OFFERS, TRIO, order
+
+
+def told(event: OrderEvent, *, asked: bool = False) -> list[tuple[str, str]]:
+    return [(each.recipient, each.kind) for each in notices(event, asked=asked)]
+
+
+def test_the_customer_is_asked_with_all_that_the_summary_needs() -> None:
+    event = OrderPending(order=order(), confirmation_id="conf-1", current_offer=TRIO, expires_at=START)
+    assert notices(event) == [
+        Notice(
+            kind="contract-summary",
+            recipient="customer",
+            order=order(),
+            current_offer=TRIO,
+            confirmation_id="conf-1",
+            expires_at=START,
+        )
+    ]
+
+
+def test_a_review_is_told_to_the_partner_alone() -> None:
+    event = OrderHeld(order=order(), case_id="case-1", codes=("price.change",))
+    assert told(event, asked=True) == [("partner", "held")]
+    assert notices(event)[0].codes == ("price.change",)
+
+
+def test_completion_is_told_to_both() -> None:
+    event = OrderCompleted(order=order(), completed_at=START)
+    assert told(event) == [("customer", "completed"), ("partner", "completed")]
+
+
+@pytest.mark.parametrize(("happened", "kind"), [(OrderCancelled, "cancelled"), (OrderRejected, "rejected")])
+def test_an_end_is_told_to_the_customer_only_if_she_was_asked(
+    happened: type[OrderCancelled | OrderRejected], kind: str
+) -> None:
+    event = happened(order=order(), reason="the customer said no")
+    assert told(event) == [("partner", kind)]
+    assert told(event, asked=True) == [("customer", kind), ("partner", kind)]
+
+
+def test_the_reason_is_for_the_partner() -> None:
+    event = OrderRejected(order=order(), reason="a duplicate")
+    assert [each.reason for each in notices(event, asked=True)] == [None, "a duplicate"]
+
+
+def test_a_partner_is_told_nothing_of_what_the_customer_has() -> None:
+    event = OrderCompleted(order=order(), completed_at=START)
+    assert [each.offers for each in notices(event)] == [(MAX,), ()]
+
+
+def test_an_offer_is_found_by_code_and_version() -> None:
+    assert named(MAX, OFFERS) == OFFERS[1]
+    assert named(MAX.model_copy(update={"version": 1}), OFFERS) is None
+    assert named(None, OFFERS) is None
