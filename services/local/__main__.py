@@ -57,10 +57,10 @@ def running(options: Options) -> Iterator[Stack]:
         stack = Stack(options, progress)
         try:
             stack.start()
-            doors = Doors(stack.description)
-            if stack.new:
-                loading.load(doors, progress)
-            doors.quiet()
+            with Doors(stack.description) as doors:
+                if stack.new:
+                    loading.load(doors, progress)
+                doors.quiet()
             stack.ready()
         except BaseException:
             stack.stop()
@@ -97,8 +97,7 @@ def demo() -> None:
     """Tell the story step by step on a system of its own, then audit it."""
     with tempfile.TemporaryDirectory(prefix="asquoted-") as folder, _interruptible():
         options = Options(Path(folder), start=DEFAULT_START)
-        with running(options) as stack:
-            doors = Doors(stack.description)
+        with running(options) as stack, Doors(stack.description) as doors:
             Demo(doors, stack.folder / "clock.json", console).tell()
             doors.quiet()
             console.print()

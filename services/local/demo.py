@@ -176,9 +176,11 @@ class Demo:
         return answer if answer is not None and answer.json()["state"] == state else None
 
     def _cases_of(self, place: str, key: str) -> list[dict[str, Any]]:
+        """Return the cases that hold the message at a place."""
         path = "/v1/cases?code=message.unreadable"
-        items: list[dict[str, Any]] = self.doors.call("review", "GET", path, key=key).json()["items"]
-        return [each for each in items if place in json.dumps(each) or _message_place(each) == place]
+        items = self.doors.call("review", "GET", path, key=key).json()["items"]
+        cases = [self.doors.call("review", "GET", f"/v1/cases/{each['id']}", key=key).json() for each in items]
+        return [each for each in cases if _message_place(each) == place]
 
     def _mail(self, containing: str) -> dict[str, Any]:
         found: dict[str, Any] = self.doors.until("the mail to Valérie", lambda: self._unanswered(containing))
@@ -196,11 +198,11 @@ class Demo:
 
     def _answer(self, mail: dict[str, Any], answer: str) -> None:
         link = next(each for each in mail["links"] if "/confirm/" in each)
-        page = self.doors.client.get(link).text
-        prices = re.findall(r"\d+[.,]\d\d", page)
-        self._line(f"her page shows {', '.join(dict.fromkeys(prices))}")
+        answer_page = self.doors.client.get(link)
+        prices = re.findall(r"-?\+?\d+[.,]\d\d", answer_page.text.partition("<main>")[2])
+        self._line(f"GET /confirm/… → {answer_page.status_code} shows {', '.join(dict.fromkeys(prices))}")
         posted = self.doors.client.post(link, data={"answer": answer})
-        self._line(f"she answers {answer} → {posted.status_code}")
+        self._line(f"POST /confirm/… {answer} → {posted.status_code}")
 
     # --- telling -----------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,12 @@ class Doors:
             raise StackNotFoundError(message)
         return cls(json.loads(file.read_text()))
 
+    def __enter__(self) -> Doors:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
     def url(self, service: str) -> str:
         """Where a service listens."""
         return str(self.description["services"][service]["url"])

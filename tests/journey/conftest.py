@@ -19,9 +19,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(Options(tmp_path_factory.mktemp("stack"), start=DEFAULT_START), progress=lambda _: None)
     try:
         stack.start()
-        doors = Doors(stack.description)
-        loading.load(doors, lambda _: None)
-        doors.quiet()
+        with Doors(stack.description) as doors:
+            loading.load(doors, lambda _: None)
+            doors.quiet()
         stack.ready()
         yield stack
     finally:
@@ -31,6 +31,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def journey(stack: Stack) -> Iterator[Journey]:
     """The doors of the stack in the words of the story; audited afterwards."""
-    journey = Journey(Doors(stack.description), Path(stack.folder) / "clock.json")
-    yield journey
-    assert violations(journey.doors) == []
+    with Doors(stack.description) as doors:
+        yield Journey(doors, Path(stack.folder) / "clock.json")
+        assert violations(doors) == []

@@ -161,9 +161,8 @@ def test_a_new_customer_gets_a_subscription(journey: Journey) -> None:
 def test_orders_on_one_subscription_take_turns(journey: Journey) -> None:
     line = journey.customer_with("TRIO", 2)
     first = journey.order(journey.body(line))
-    second = journey.order(
-        journey.body(line, offer="DUO", quote={"monthly_total": euro(5200)}, removals=["tv", "decoder", "tv-bouquet"])
-    )
+    removals = ["tv", "decoder", "tv-bouquet", "level:internet"]
+    second = journey.order(journey.body(line, offer="DUO", quote={"monthly_total": euro(5200)}, removals=removals))
     assert (second["state"], second["waits_for"]) == ("acknowledged", first["id"])
     journey.answer(journey.link(line), "yes")
     journey.becomes(first["id"], "completed")
