@@ -192,6 +192,8 @@ class Kafka:
             "transaction.state.log.min.isr": in_sync,
             "share.coordinator.state.topic.replication.factor": copies,
             "share.coordinator.state.topic.min.isr": in_sync,
+            "broker.heartbeat.interval.ms": 1000,
+            "broker.session.timeout.ms": 6000,  # of 9; so long the others wait for one that was killed
             "group.initial.rebalance.delay.ms": 0,  # nobody else is coming
         }
         return "".join(f"{key}={value}\n" for key, value in settings.items())
