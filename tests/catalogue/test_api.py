@@ -1,5 +1,6 @@
 """The catalogue's doors on a real PostgreSQL and a real Kafka: all or nothing, every fault with its line."""
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -201,6 +202,16 @@ async def test_a_published_version_never_changes(client: httpx.AsyncClient, cloc
     backdated = await client.post("/v1/offers", json=trio(version=2, on_sale_from="2026-11-20"))
     assert errors(backdated) == [("/on_sale_from", "offer.backdated", None)]
     assert (await client.post("/v1/offers", json=trio(version=2, on_sale_from="2026-11-21"))).status_code == 201
+
+
+async def test_of_two_requests_at_once_one_publishes(client: httpx.AsyncClient, read_topic: Topics) -> None:
+    bodies = [trio(), trio(), trio(), trio(term_months=12), trio(version=2)]
+    answers = await asyncio.gather(*(client.post("/v1/offers", json=body) for body in bodies))
+    first = [each.status_code for each in answers[:4]].count(201)
+    assert first == 1
+    assert {each.status_code for each in answers} <= {200, 201, 422}
+    published = 1 + (answers[4].status_code == 201)
+    assert [each.offer.version for each in await events(read_topic, published)] == [1, 2][:published]
 
 
 async def test_a_withdrawal_takes_all_versions_off_sale_once(client: httpx.AsyncClient, read_topic: Topics) -> None:
