@@ -126,13 +126,13 @@ async def _change(tx: Transaction, order: Order, attempt: int, tries_left: int) 
     if offer is None and order.action in {"add", "modify"}:
         return _without_offer(tx, order, attempt, tries_left)
     row = await tx.get(SubscriptionRow, order.subscription_id)
-    current, busy = (row.subscription, row.under_way is not None) if row else (None, False)
-    decision = rules.change(current, order, offer, brussels_day(tx.now), under_way=busy)
+    current, today = row.subscription if row else None, brussels_day(tx.now)
+    decision = rules.change(current, order, offer, today, store.network(row))
     if isinstance(decision, rules.Held):
         store.keep_change(tx, order, attempt, "held")
         return _held(tx, order, decision)
     store.keep_change(tx, order, attempt, "planned", decision)
-    store.begin(tx, row, order)
+    store.begin(tx, row, order, decision.after)
     tx.schedule(
         ChangeNetwork(order_id=order.id, attempt=attempt, action=ACTIONS[order.action], subscription=decision.after)
     )

@@ -66,23 +66,35 @@ def starts(known: ChangeState | None, known_attempt: int, attempt: int) -> bool:
     return known is None or (known in ("held", "failed") and attempt > known_attempt)
 
 
+@dataclass(frozen=True)
+class Network:
+    """Where the network stands with a subscription: the last version that it was asked for, and whether it is at it."""
+
+    asked: int = 0
+    busy: bool = False
+
+
+IDLE = Network()
+
+
 def change(
-    current: Subscription | None, order: Order, offer: Offer | None, today: date, *, under_way: bool = False
+    current: Subscription | None, order: Order, offer: Offer | None, today: date, network: Network = IDLE
 ) -> Change | Held:
-    """Decide what an order does to a subscription, or why nothing yet; `under_way` while another change of it is.
+    """Decide what an order does to a subscription, or why nothing yet. Raises UnknownChangeError.
 
     The loss guard is judged before the version: what the customer would lose is a matter for a person, even if the
-    order has to be assessed anew as well. Raises UnknownChangeError.
+    order has to be assessed anew as well. The new version is one that the network was never asked for: it may have done
+    what it did not answer, and it refuses a version that it has.
     """
     fault = _judge_subscription(current, order)
     if fault is not None:
         return Held((fault,))
-    after = _after(current, order, offer, today)
     version = current.version if current else None
+    after = _after(current, order, offer, today).model_copy(update={"version": max(version or 0, network.asked) + 1})
     found = judge_removals(lost(current, after) if current else (), order.removals, STAGE)
     if found:
         return Held(tuple(found), version)
-    if under_way or version != order.subscription_version:
+    if network.busy or version != order.subscription_version:
         return Held(version=version)
     return Change(current, after)
 
@@ -101,9 +113,9 @@ def _after(current: Subscription | None, order: Order, offer: Offer | None, toda
         return _new(order, offer, today)
     if order.action == "modify" and current is not None and offer is not None:
         contract = {"contract_since": today, "contract_until": contract_end(today, offer.term_months)}
-        return current.changed_to(offer).model_copy(update={"version": current.version + 1, **contract})
+        return current.changed_to(offer).model_copy(update=contract)
     if order.action == "terminate" and current is not None:
-        return current.terminated().model_copy(update={"version": current.version + 1})
+        return current.terminated()
     raise UnknownChangeError(f"{order.action} of {order.subscription_id} to {order.offer}")
 
 

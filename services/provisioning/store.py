@@ -15,7 +15,7 @@ from contracts.order_v1 import Order
 from contracts.subscription_v1 import Sale, Subscription
 from services.chassis.database import Json, moment
 from services.chassis.transaction import Transaction
-from services.provisioning.rules import Change, ChangeState
+from services.provisioning.rules import Change, ChangeState, Network
 
 
 class Table(SQLModel, registry=registry()):
@@ -30,12 +30,16 @@ class Imported(Data):
 
 
 class SubscriptionRow(Table, table=True):
-    """The inventory: what a customer has now, nothing before the first change is done; `under_way` is an order's id."""
+    """The inventory: what a customer has now, nothing before the first change is done; `under_way` is an order's id.
+
+    `asked` is the last version that the network was asked for, whatever came of it.
+    """
 
     __tablename__: ClassVar[str] = "subscription"
     id: str = Field(primary_key=True)
     subscription: Subscription | None = Field(default=None, sa_column=Column(Json(Subscription)))
     under_way: str | None = None
+    asked: int = 0
     imported: Imported | None = Field(default=None, sa_column=Column(Json(Imported)))
 
 
@@ -131,10 +135,15 @@ def keep_change(
     return row
 
 
-def begin(tx: Transaction, row: SubscriptionRow | None, order: Order) -> None:
+def network(row: SubscriptionRow | None) -> Network:
+    """Where the network stands with a subscription."""
+    return Network(row.asked, row.under_way is not None) if row else Network()
+
+
+def begin(tx: Transaction, row: SubscriptionRow | None, order: Order, after: Subscription) -> None:
     """Remember that an order is at work on a subscription; for a new one that is all there is of it yet."""
     if row is None:
-        tx.add(SubscriptionRow(id=order.subscription_id, under_way=order.id))
+        tx.add(SubscriptionRow(id=order.subscription_id, under_way=order.id, asked=after.version))
         return
-    row.under_way = order.id
+    row.under_way, row.asked = order.id, after.version
     tx.put(row)

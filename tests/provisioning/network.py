@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from tests.embedded import free_port
+from services.local.ports import free_port
 from tests.harness import eventually
 
 PATH = "/tmf-api/ServiceActivationAndConfiguration/v4/service"
@@ -52,10 +52,11 @@ class Network:
         self.requests.append((key, body))
         behaviour = self.behaviours.popleft() if self.behaviours else "work"
         if behaviour in FAULTS:
-            status, problem = FAULTS[behaviour]
-            return JSONResponse(problem, status, media_type="application/problem+json")
+            return refused(behaviour)
         if behaviour == "stall":
             await self.go_on.wait()
+        if key not in self._answers and body["version"] <= self.in_place.get(body["id"], {}).get("version", 0):
+            return refused("older")
         done = self._done(key, body) | {"vendor": "unknown fields are ignored"}
         if behaviour == "take tv":
             done["services"] = [each for each in done["services"] if each["code"] != "tv"]
@@ -77,6 +78,12 @@ class Network:
             done |= {name: body[name] for name in ("id", "version", "services")}
             self._answers[key] = self.in_place[body["id"]] = done
         return self._answers[key]
+
+
+def refused(fault: str) -> Response:
+    """A problem+json answer."""
+    status, problem = FAULTS[fault]
+    return JSONResponse(problem, status, media_type="application/problem+json")
 
 
 @asynccontextmanager

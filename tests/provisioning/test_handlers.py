@@ -238,20 +238,23 @@ async def test_a_network_that_did_it_and_lost_the_answer_does_not_do_it_twice(st
 
 
 async def test_a_second_answer_does_nothing(stage: Stage) -> None:
-    stage.network.next("stall", "stall")
+    stage.network.next("stall")
     ordered = stage.order("add", FIBRE)
     await stage.confirm(ordered)
     await eventually(lambda: stage.network.requests)
-    async with stage.service.engine.begin() as connection:  # the same job under another id: two answers will come
+    async with stage.service.engine.begin() as connection:  # a twin of the job, for later; the network will refuse it
         await connection.execute(text("CREATE TEMP TABLE twin ON COMMIT DROP AS SELECT * FROM job"))
-        await connection.execute(text("UPDATE twin SET id = 'twin', not_before = due_at"))
+        await connection.execute(text("UPDATE twin SET id = 'twin', not_before = due_at + interval '1 year'"))
         await connection.execute(text("INSERT INTO job SELECT * FROM twin"))
-    await eventually(lambda: len(stage.network.requests) == 2)
     stage.network.go_on.set()
-    [changed] = await stage.settled()
+    [changed] = await stage.said(1)
     assert isinstance(changed, SubscriptionChanged)
-    assert changed.subscription.equipment in [(Equipment(type="modem", serial=each),) for each in ("S-1", "S-2")]
+    async with stage.service.engine.begin() as connection:
+        await connection.execute(text("UPDATE job SET not_before = due_at - interval '1 year'"))
+    assert await stage.settled() == [changed]
+    assert len(stage.network.requests) == 2
     assert await stage.state(ordered) == "done"
+    assert await stage.cases() == []
 
 
 @pytest.mark.parametrize(
@@ -298,6 +301,19 @@ async def test_a_network_that_stays_away_is_given_up(stage: Stage, mood: str, re
     assert isinstance(answer, ChangeFailed)
     assert answer.discrepancies == (failed(reason),)
     assert len(stage.network.requests) == 3
+
+
+async def test_a_change_that_was_made_but_given_up_can_be_sent_again(stage: Stage) -> None:
+    await stage.have_trio()
+    stage.network.next(*["lose the answer"] * 3)
+    ordered = stage.order(to=DUO, removals=TV)
+    await stage.confirm(ordered)
+    assert isinstance(await stage.answer(), ChangeFailed)
+    assert stage.network.in_place[stage.sub]["version"] == 2
+    await stage.confirm(ordered, attempt=2)
+    changed = await stage.answer(2)
+    assert isinstance(changed, SubscriptionChanged)
+    assert changed.subscription.version == stage.network.in_place[stage.sub]["version"] == 3
 
 
 async def test_nobody_listening_is_given_up_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

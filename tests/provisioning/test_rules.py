@@ -11,15 +11,17 @@ from contracts.offer_v1 import Offer
 from contracts.order_v1 import Discrepancy, Order
 from contracts.subscription_v1 import Equipment, SubscribedService, Subscription, services_of
 from services.provisioning import rules
-from services.provisioning.rules import Change, Held, Reported
+from services.provisioning.rules import IDLE, Change, Held, Network, Reported
 from tests.provisioning.samples import DUO, FIBRE, SLOW, TRIO, offer, order, trio
 
 TODAY = date(2026, 11, 20)
 EVERYTHING = ("internet", "tv", "telephony", "decoder", "+3287000001")
 
 
-def change(current: Subscription | None, what: Order, to: Offer | None = TRIO, **further: Any) -> Change | Held:
-    return rules.change(current, what, to, TODAY, **further)
+def change(
+    current: Subscription | None, what: Order, to: Offer | None = TRIO, network: Network = IDLE
+) -> Change | Held:
+    return rules.change(current, what, to, TODAY, network)
 
 
 def fault(code: str, path: str = "/removals", expected: object = None, given: object = None) -> Discrepancy:
@@ -122,7 +124,15 @@ def test_a_subscription_that_moved_since_the_assessment_is_assessed_anew() -> No
 
 
 def test_nothing_starts_while_another_change_is_under_way() -> None:
-    assert change(trio(), order(), under_way=True) == Held(version=1)
+    assert change(trio(), order(), at=Network(asked=2, busy=True)) == Held(version=1)
+
+
+def test_a_version_that_the_network_was_asked_for_is_not_used_again() -> None:
+    changed = change(trio(), order(), at=Network(asked=2))
+    first = change(None, order("add", FIBRE), FIBRE, Network(asked=1))
+    assert isinstance(changed, Change)
+    assert isinstance(first, Change)
+    assert (changed.after.version, first.after.version) == (3, 2)
 
 
 def test_the_subscription_must_be_there() -> None:

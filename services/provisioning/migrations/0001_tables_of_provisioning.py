@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("subscription", postgresql.JSONB(), nullable=True),
         sa.Column("under_way", sa.String(), nullable=True),
+        sa.Column("asked", sa.Integer(), nullable=False),
         sa.Column("imported", postgresql.JSONB(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
