@@ -163,22 +163,9 @@ def _sent(tx: Transaction, row: NoticeRow, answer: Sent) -> NoticeSent:
 def _undeliverable(
     tx: Transaction, row: NoticeRow, reason: str, language: Language | None
 ) -> list[NoticeSent | NoticeUndeliverable | DiscrepancyFound]:
-    order, notice = row.notice.order, row.notice
     tx.put(_changed(row, state="undeliverable", language=language, reason=reason))
+    order, notice = row.notice.order, row.notice
     case_id = tx.next_id(DiscrepancyFound, order.subscription_id)
-    found = DiscrepancyFound(
-        case_id=case_id,
-        order_id=order.id,
-        subscription_id=order.subscription_id,
-        customer_id=order.customer_id,
-        partner=order.partner,
-        agent=order.agent,
-        discrepancies=(
-            Discrepancy(
-                code="notice.undeliverable", path=f"/{notice.recipient}/{notice.kind}", given=reason, stage=STAGE
-            ),
-        ),
-    )
     undeliverable = NoticeUndeliverable(
         notice_id=row.id,
         order_id=order.id,
@@ -190,7 +177,20 @@ def _undeliverable(
         case_id=case_id,
         reason=reason,
     )
-    return [found, undeliverable]
+    return [_found(notice, case_id, reason), undeliverable]
+
+
+def _found(notice: Notice, case_id: str, reason: str) -> DiscrepancyFound:
+    order, path = notice.order, f"/{notice.recipient}/{notice.kind}"
+    return DiscrepancyFound(
+        case_id=case_id,
+        order_id=order.id,
+        subscription_id=order.subscription_id,
+        customer_id=order.customer_id,
+        partner=order.partner,
+        agent=order.agent,
+        discrepancies=(Discrepancy(code="notice.undeliverable", path=path, given=reason, stage=STAGE),),
+    )
 
 
 def _changed(row: NoticeRow, **changes: object) -> NoticeRow:
