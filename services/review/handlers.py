@@ -37,7 +37,7 @@ async def open_case(event: DiscrepancyFound, tx: Transaction) -> list[CaseOpened
     if await store.case(tx, event.case_id) is not None:
         return []
     case = opened = rules.opened(event, tx.now)
-    if case.order_id is not None:
+    if case.order_id is not None and case.holds_order:
         order = await store.order(tx, case.order_id)
         case = rules.overtaken(case, order.standing, tx.now)
         _keep_order(tx, order, [case])

@@ -43,6 +43,9 @@ RESOLVES: dict[Decision, frozenset[str]] = {
 }
 """The codes that a decision can resolve, where it cannot resolve all."""
 
+BESIDE_THE_ORDER = frozenset({"notice.undeliverable"})
+"""Codes about an order that goes on all the same: nothing that becomes of it answers such a case."""
+
 FINAL_EVENTS = (OrderCompleted, OrderRejected, OrderCancelled, OrderFailed)
 MONTHS_OF_A_YEAR = 12
 INTAKE = "intake"
@@ -112,6 +115,11 @@ class Case(Data):
     def waiting_services(self) -> tuple[str, ...]:
         """The services that have not said yet what became of the message."""
         return tuple(each.service for each in self.failures if each.released is None)
+
+    @property
+    def holds_order(self) -> bool:
+        """Whether an order waits for this case."""
+        return self.order_id is not None and not BESIDE_THE_ORDER.issuperset(self.codes)
 
     @property
     def key(self) -> str:
@@ -251,10 +259,10 @@ def unfit(case: Case, decision: Decision, codes: Sequence[str], *, confirmed: bo
     if decision in RESOLVES:
         return _for_codes(case, decision, codes, RESOLVES[decision])
     match decision:
-        case "set_aside" if case.order_id:
-            return Unfit(pointer="/decision", detail="set_aside is for cases without an order: cancel the order")
-        case "reject" | "cancel" if not case.order_id:
-            return Unfit(pointer="/decision", detail=f"{decision} is for cases with an order")
+        case "set_aside" if case.holds_order:
+            return Unfit(pointer="/decision", detail="an order waits for this case: cancel it")
+        case "reject" | "cancel" if not case.holds_order:
+            return Unfit(pointer="/decision", detail=f"no order waits for this case: {decision} has nothing to end")
         case "reject" if confirmed or any(each.stage != INTAKE for each in case.discrepancies):
             return Unfit(pointer="/decision", detail="the order was confirmed already: cancel it")
     return None
@@ -278,8 +286,8 @@ def decided(case: Case, made: Made) -> Case:
 
 
 def nobody_else_answers(case: Case) -> bool:
-    """Whether a decision closes the case by itself: it is about no order and no message."""
-    return case.order_id is None and not case.failures
+    """Whether a decision closes the case by itself: no order and no message waits for it."""
+    return not case.holds_order and not case.failures
 
 
 def opening(case: Case) -> CaseOpened:
@@ -351,8 +359,10 @@ def _for_codes(case: Case, decision: Decision, codes: Sequence[str], fitting: fr
     others = [code for code in codes if code not in fitting]
     if others:
         return Unfit(pointer="/codes", detail=f"{decision} does not resolve {', '.join(others)}")
-    if case.order_id is None and not case.failures:
-        return Unfit(pointer="/decision", detail=f"{decision} is for cases with an order or a message")
+    if nobody_else_answers(case):
+        return Unfit(
+            pointer="/decision", detail=f"no order and no message waits for this case: {decision} does nothing"
+        )
     return None
 
 

@@ -240,6 +240,15 @@ async def test_a_case_about_nothing_that_can_go_on_is_applied_by_setting_it_asid
     assert await events_of(read_topic, case_id) == [CaseOpened.type, CaseDecided.type, CaseClosed.type]
 
 
+async def test_an_undeliverable_notice_outlives_its_order_until_it_is_set_aside(desk: Desk) -> None:
+    order, case_id = new_order(), new_case()
+    await desk.publish(samples.completed(order))
+    await desk.caught_up()
+    await desk.publish(found(case_id, "notice.undeliverable", of=order), source="notification")
+    assert (await desk.case(case_id))["state"] == "open"
+    assert (await desk.decide(case_id, "set_aside")).json()["state"] == "applied"
+
+
 LONG_ID = "".join(uuid.uuid4().hex for _ in range(300))
 GOOD: dict[str, str | bytes | None] = {
     "ce_specversion": "1.0",

@@ -232,6 +232,13 @@ def test_a_message_that_never_came_is_set_aside_and_cannot_be_sent_again() -> No
     assert rules.nobody_else_answers(gap)
 
 
+def test_an_undeliverable_notice_holds_no_order_and_is_set_aside() -> None:
+    notice = case("notice.undeliverable")
+    assert rules.unfit(notice, "set_aside", notice.codes, confirmed=True) is None
+    assert rules.unfit(notice, "cancel", notice.codes, confirmed=False) is not None
+    assert rules.nobody_else_answers(notice)
+
+
 def test_a_case_of_an_order_is_not_set_aside() -> None:
     assert rules.unfit(case("evidence.missing"), "set_aside", ("evidence.missing",), confirmed=False) is not None
     assert not rules.nobody_else_answers(case())
