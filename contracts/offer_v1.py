@@ -37,7 +37,7 @@ class Names(Data):
 
 
 class OfferedService(Data):
-    """One service of an offer: its level (more is better, for example speed in Mbit/s) and share of the monthly price."""
+    """One service of an offer: its level (more is better, e.g. speed in Mbit/s) and its share of the monthly price."""
 
     code: Code
     level: dict[str, StrictInt] = Field(default_factory=dict)

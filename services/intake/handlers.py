@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.case_v1 import CaseDecided
 from contracts.dead_letter_v1 import DiscrepancyFound
 from contracts.invoice_v1 import ChargeHeld, ChargesStarted
-from contracts.offer_v1 import OfferPublished, OfferWithdrawn
+from contracts.offer_v1 import OfferPublished, OfferWithdrawn, Price
 from contracts.order_v1 import (
     Discrepancy,
     OrderCancellationRequested,
@@ -47,7 +47,9 @@ async def withdraw_offer(event: OfferWithdrawn, tx: Transaction) -> None:
 
 
 @consumes(SubscriptionChanged)
-async def keep_subscription(event: SubscriptionChanged, tx: Transaction) -> list[OrderCompleted | OrderPending | OrderHeld]:
+async def keep_subscription(
+    event: SubscriptionChanged, tx: Transaction
+) -> list[OrderCompleted | OrderPending | OrderHeld]:
     """Keep what the customer has now, and complete the order if it is charged already."""
     known = await tx.get(SubscriptionRow, event.subscription.id) or SubscriptionRow(id=event.subscription.id)
     if known.subscription is None or known.subscription.version < event.subscription.version:
@@ -111,7 +113,7 @@ async def hold_charge(event: ChargeHeld, tx: Transaction) -> list[OrderHeld]:
 async def carry_out_decision(
     event: CaseDecided, tx: Transaction
 ) -> list[OrderPending | OrderHeld | OrderRejected | OrderCancelled | OrderCancellationRequested | OrderConfirmed]:
-    """Answer a reviewer's decision with an order event; one about a case that no longer holds the order is overtaken."""
+    """Answer a reviewer's decision with an order event; about a case that holds the order no more it is overtaken."""
     row = await tx.get(OrderRow, event.order_id) if event.order_id else None
     if row is None or row.state != "held" or row.case_id != event.case_id:
         return []
@@ -147,7 +149,7 @@ async def _decide_price(tx: Transaction, row: OrderRow, event: CaseDecided) -> N
     await life.assess(tx, row, event.reviewer)
 
 
-async def _honoured(tx: Transaction, row: OrderRow) -> object:
+async def _honoured(tx: Transaction, row: OrderRow) -> Price:
     publications = await store.publications(tx, row.order.offer_code)
     return rules.honoured(row.order, publications, await life.current_charge(tx, row))
 

@@ -1,4 +1,4 @@
-"""The order's life: the steps that doors and handlers take alike, each one state change with the events that tell it."""
+"""The order's life: the steps that doors and handlers take alike, each a change of state with its events."""
 
 from __future__ import annotations
 

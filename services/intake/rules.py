@@ -34,6 +34,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 PRICE_CODES = ("price.monthly", "price.change", "price.one-off", "price.promotion", "quote.changed")
 
 
+class NothingToHonourError(LookupError):
+    """A quote for an offer that was not on sale has no published price to stay below."""
+
+
 class UnknownTransitionError(Exception):
     """An order cannot go from one state to another: a fault of ours, never silence."""
 
@@ -82,8 +86,8 @@ def assess(order: Order, facts: Facts) -> Assessment:
     if current is None and order.action == "modify":
         return Assessment(offer.ref, None, (*found, _discrepancy("price.missing", "/subscription_id")))
     if current is not None and current.currency != published.monthly_total.currency:
-        currency = _discrepancy("price.currency", "/subscription_id", published.monthly_total.currency, current.currency)
-        return Assessment(offer.ref, None, (*found, currency))
+        currencies = (published.monthly_total.currency, current.currency)
+        return Assessment(offer.ref, None, (*found, _discrepancy("price.currency", "/subscription_id", *currencies)))
     found += [*judge_quote(order.quote or Quote(), published, current), *_judge_loss(order, facts, offer)]
     return Assessment(offer.ref, price_of(_decided(published, order.decision), current), tuple(found))
 
@@ -149,9 +153,7 @@ def _judge_sale(order: Order, facts: Facts) -> list[Discrepancy]:
 
 def is_hers(order: Order, subscription: Subscription | None) -> bool:
     """Whether the subscription that an order names is in place and its customer's."""
-    return (
-        subscription is not None and subscription.customer_id == order.customer_id and subscription.state == "active"
-    )
+    return subscription is not None and subscription.customer_id == order.customer_id and subscription.state == "active"
 
 
 def _judge_loss(order: Order, facts: Facts, offer: Offer | None) -> list[Discrepancy]:
@@ -189,7 +191,11 @@ def _terminated_price(order: Order, facts: Facts) -> OrderPrice | None:
         return None
     free = Money(amount=0, currency=current.currency)
     return OrderPrice(
-        current_monthly=current, new_monthly=free, monthly_change=free - current, one_off=free, monthly_after_promotion=free
+        current_monthly=current,
+        new_monthly=free,
+        monthly_change=free - current,
+        one_off=free,
+        monthly_after_promotion=free,
     )
 
 
@@ -201,8 +207,7 @@ def honoured(order: Order, publications: Iterable[Publication], current: Money |
     """
     offer = resolve(order, publications)
     if isinstance(offer, str):
-        message = f"{order.id}: {offer}"
-        raise LookupError(message)
+        raise NothingToHonourError(f"{order.id}: {offer}")
     published = offer.price(order.channel, order.action, order.sold_at)
     quote = order.quote or Quote()
     totals = [published.monthly_total, *([quote.monthly_total] if quote.monthly_total else [])]

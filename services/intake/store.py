@@ -154,7 +154,7 @@ async def next_in_turn(tx: Transaction, subscription_id: str, but: str) -> Order
             OrderRow.state == "acknowledged",  # type: ignore[arg-type]
             OrderRow.id != but,  # type: ignore[arg-type]
         )
-        .order_by(OrderRow.id)  # type: ignore[arg-type]
+        .order_by(OrderRow.id)
         .limit(1)
     )
     rows = await tx.select(OrderRow, statement)

@@ -122,7 +122,8 @@ def _audit(description: dict[str, Any], *, as_json: bool) -> int:
     if as_json:
         console.print_json(json.dumps([vars(each) for each in findings]))
         return len(findings)
-    table = Table("check", "violations", title=f"audit of {len(evidence.records)} records, {len(evidence.orders)} orders")
+    title = f"audit of {len(evidence.records)} records, {len(evidence.orders)} orders"
+    table = Table("check", "violations", title=title)
     for name in auditing.CHECKS:
         count = sum(each.check == name for each in findings)
         table.add_row(name, f"[red]{count}[/red]" if count else "[green]0[/green]")
@@ -138,7 +139,11 @@ def clock_advance(by: str, stack: StackFile = DEFAULT_STACK_FILE) -> None:
     """Move business time forward by e.g. 14d or 90m; whatever falls due on the way is done at its time."""
     doors, file = Doors.of(stack), stack.parent / "clock.json"
     with console.status("moving") as status:
-        new = moving.advance(doors, file, moving.duration(by), lambda at: status.update(f"moving: {at:%Y-%m-%d %H:%M:%S}"))
+
+        def progress(at: datetime) -> None:
+            status.update(f"moving: {at:%Y-%m-%d %H:%M:%S}")
+
+        new = moving.advance(doors, file, moving.duration(by), progress)
     console.print(f"business time is now {new:%Y-%m-%dT%H:%M:%SZ}")
 
 
@@ -168,7 +173,18 @@ def consumers(
     if as_json:
         console.print_json(json.dumps(states))
         return
-    table = Table("service", "state", "lag", "last poll", "parked keys", "dead letters", "unsent", "jobs due", "jobs failed")
+    columns = (
+        "service",
+        "state",
+        "lag",
+        "last poll",
+        "parked keys",
+        "dead letters",
+        "unsent",
+        "jobs due",
+        "jobs failed",
+    )
+    table = Table(*columns)
     for name, state in states.items():
         table.add_row(name, *_consumer_row(state))
     console.print(table)
@@ -177,7 +193,8 @@ def consumers(
 def _consumer_row(state: dict[str, Any]) -> list[str]:
     if "consumer" not in state:
         return [f"[red]{state.get('fault', 'away')}[/red]"]
-    verdict = "[red]stopped[/red]" if state["stopped"] else "[green]ready[/green]" if state["ready"] else "[yellow]starting[/yellow]"
+    ready = "[green]ready[/green]" if state["ready"] else "[yellow]starting[/yellow]"
+    verdict = "[red]stopped[/red]" if state["stopped"] else ready
     consumer, jobs = state["consumer"], state["jobs"]
     polled = consumer["last_poll_seconds"]
     figures = (state["parked_keys"], state["dead_letters"], state["unsent_events"], jobs["due"], jobs["failed"])
@@ -210,9 +227,8 @@ def offers_publish(file: Path, stack: StackFile = DEFAULT_STACK_FILE, as_json: A
     """Validate and publish the offers of a YAML file, all or none; every fault is named with its line."""
     doors = Doors.of(stack)
     headers = {"Content-Type": "application/yaml"}
-    answer = doors.call(
-        "catalogue", "POST", "/v1/offers", key=doors.key("catalogue"), content=_bytes(file), headers=headers, expect=(422,)
-    )
+    key, content = doors.key("catalogue"), _bytes(file)
+    answer = doors.call("catalogue", "POST", "/v1/offers", key=key, content=content, headers=headers, expect=(422,))
     if as_json:
         console.print_json(answer.text)
     elif answer.is_success:

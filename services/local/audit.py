@@ -103,7 +103,7 @@ def one_state(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield order_id, "has events but no row"
     for order_id, row in rows.items():
         ended = row["history"][-1]["state"]
-        told = EVENT_STATES[last[order_id].envelope.type] if order_id in last and last[order_id].envelope else None
+        told = EVENT_STATES.get(last[order_id].event.type) if order_id in last else None  # type: ignore[union-attr]
         if row["state"] != ended:
             yield order_id, f"is {row['state']}, its history ends with {ended}"
         if told != row["state"]:

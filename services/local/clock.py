@@ -1,4 +1,4 @@
-"""Moves the business time of a stack, from one due time to the next over all services, waiting for quiet between them."""
+"""Moves the business time of a stack from one due time to the next, waiting for quiet between them."""
 
 from __future__ import annotations
 

@@ -107,7 +107,10 @@ class Demo:
 
     def _right_order(self) -> None:
         self._title("An order quoted at the published price goes all the way.")
-        quote = {"monthly_total": {"amount": 8100, "currency": "EUR"}, "monthly_change": {"amount": 1100, "currency": "EUR"}}
+        quote = {
+            "monthly_total": {"amount": 8100, "currency": "EUR"},
+            "monthly_change": {"amount": 1100, "currency": "EUR"},
+        }
         answer = self._order("LC-2026-000124", quote=quote)
         order = answer.json()
         self._expect(order["state"] == "pending", answer, order["id"], order["state"])

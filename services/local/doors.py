@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -38,7 +38,7 @@ class Doors:
             raise StackNotFoundError(message)
         return cls(json.loads(file.read_text()))
 
-    def __enter__(self) -> Doors:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -37,8 +37,11 @@ class Wanted:
 def follow(bootstrap: str, wanted: Wanted, *, forever: bool) -> Iterator[Record]:
     """Yield records in the order of their arrival, and new ones for ever; or up to the end as of now."""
     found: queue.Queue[Record | None] = queue.Queue(maxsize=1000)
-    reader = threading.Thread(target=lambda: asyncio.run(_read(bootstrap, wanted, found, forever=forever)), daemon=True)
-    reader.start()
+
+    def read() -> None:
+        asyncio.run(_read(bootstrap, wanted, found, forever=forever))
+
+    threading.Thread(target=read, daemon=True).start()
     while (record := found.get()) is not END:
         yield record
 
@@ -70,7 +73,8 @@ def show(record: Record, console: Console, *, as_json: bool) -> None:
     envelope = record.envelope
     if as_json:
         body = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "value": _json(record)}
-        console.print(json.dumps(body | ({"type": envelope.type, "id": envelope.id} if envelope else {})), soft_wrap=True)
+        named = {"type": envelope.type, "id": envelope.id} if envelope else {}
+        console.print(json.dumps(body | named), soft_wrap=True, highlight=False, markup=False)
         return
     line = Text(f"{record.place:<24}", style="dim")
     line.append(f"{envelope.time:%Y-%m-%d %H:%M:%S} " if envelope else f"{'unreadable':<20}", style="dim")

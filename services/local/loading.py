@@ -42,17 +42,20 @@ def load(doors: Doors, progress: Callable[[str], None]) -> None:
 def _keys(doors: Doors, partners: dict[str, Any]) -> None:
     for partner in partners["partners"]:
         key = doors.key("partners", partner["id"])
-        _key(doors, "intake", "partner", partner["id"], key, {"channels": partner["channels"]})
+        channels = {"channels": partner["channels"]}
+        _key(doors, "intake", key, "partner", holder=partner["id"], attributes=channels)
     for reviewer in partners["reviewers"]:
         key = doors.key("reviewers", reviewer["id"])
-        _key(doors, "review", "reviewer", reviewer["id"], key, {"works_for": reviewer["works_for"]})
+        works_for = {"works_for": reviewer["works_for"]}
+        _key(doors, "review", key, "reviewer", holder=reviewer["id"], attributes=works_for)
     for service in DESK_SERVICES:
-        _key(doors, service, "service-desk", "service-desk", doors.key("service_desk"), {"channels": ["desk"]})
-    _key(doors, "catalogue", "catalogue", "catalogue", doors.key("catalogue"), {})
+        desk = {"channels": ["desk"]}
+        _key(doors, service, doors.key("service_desk"), "service-desk", holder="service-desk", attributes=desk)
+    _key(doors, "catalogue", doors.key("catalogue"), "catalogue", holder="catalogue")
 
 
-def _key(doors: Doors, service: str, role: str, holder: str, key: str, attributes: dict[str, Any]) -> None:
-    body = {"role": role, "holder": holder, "sha256": sha256(key), "attributes": attributes}
+def _key(doors: Doors, service: str, key: str, role: str, **who: Any) -> None:  # noqa: ANN401 - JSON
+    body = {"role": role, "sha256": sha256(key), **who}
     doors.call(service, "POST", "/v1/keys", key=doors.key("operator"), json=body)
 
 

@@ -1,4 +1,4 @@
-"""The whole system on one machine: Kafka, PostgreSQL, the outside world and all services, started and stopped as one."""
+"""The whole system on one machine, started and stopped as one: Kafka, PostgreSQL, the outside world, all services."""
 
 from __future__ import annotations
 

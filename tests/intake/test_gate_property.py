@@ -61,7 +61,7 @@ def oracle(case: Case) -> set[tuple[str, object, object]]:
         return {("offer.not-on-sale", None, "PACK")}
     if not here:
         return {("offer.not-for-channel", None, "PACK")}
-    version = sorted(here, key=lambda v: v.number)[-1]
+    version = max(here, key=lambda v: v.number)
     promotion = next(((amount, months) for where, amount, months in version.promotions if where == case.channel), None)
     total = version.monthly + (promotion[0] if promotion else 0)
     paid = 0 if case.adds else case.current + _running(case, local.strftime("%Y-%m"))
@@ -98,9 +98,7 @@ def _unless_free(one_off: int) -> set[tuple[str, object, object]]:
     return {("price.one-off", one_off, None)} if one_off != 0 else set()
 
 
-def _promotion(
-    published: tuple[int, int] | None, told: tuple[int, int, str] | None
-) -> set[tuple[str, object, object]]:
+def _promotion(published: tuple[int, int] | None, told: tuple[int, int, str] | None) -> set[tuple[str, object, object]]:
     if told is not None and told[2] != "EUR":
         return {("price.currency", "EUR", told[2])}
     plain = None if told is None else (told[0], told[1])
@@ -179,6 +177,10 @@ def _offer(version: Version) -> Offer:
     )
 
 
+def _running_promotion(amount: int, last_month: int) -> RunningPromotion:
+    return RunningPromotion(monthly=_money(amount), first_month="2026-01", last_month=f"2026-{last_month:02d}")
+
+
 def _judged(case: Case) -> set[tuple[str, object, object]]:
     offers = [_offer(version) for version in case.versions]
     sold_at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=case.minutes)
@@ -186,9 +188,7 @@ def _judged(case: Case) -> set[tuple[str, object, object]]:
     charge = Charge(
         offer=OfferRef(code="OLD", version=1),
         monthly=_money(case.current),
-        promotion=RunningPromotion(monthly=_money(running[0]), first_month="2026-01", last_month=f"2026-{running[1]:02d}")
-        if running
-        else None,
+        promotion=_running_promotion(*running) if running else None,
         since=date(2025, 6, 1),
     )
     before = Subscription(

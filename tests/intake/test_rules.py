@@ -220,7 +220,11 @@ TABLE: dict[str, Row] = {
         [("price.currency", "EUR", "USD")],
     ),
     "nothing told": ({"quote": Quote()}, {}, [("price.missing", None, None)]),
-    "an offer that never was": ({"offer_code": "TRIO-XXL"}, {"publications": []}, [("offer.unknown", None, "TRIO-XXL")]),
+    "an offer that never was": (
+        {"offer_code": "TRIO-XXL"},
+        {"publications": []},
+        [("offer.unknown", None, "TRIO-XXL")],
+    ),
     "a withdrawn offer": (
         {"offer_code": "SURF"},
         {"publications": publications(offer("SURF", 1))},

@@ -236,7 +236,10 @@ def test_a_malformed_order_is_refused_with_every_fault_in_the_agents_language_an
     good = journey.body(line)
     bad = {
         **good,
-        "quote": {"monthly_total": {"amount": 81.0, "currency": "EUR"}, "monthly_change": {"amount": "1100", "currency": "EUR"}},
+        "quote": {
+            "monthly_total": {"amount": 81.0, "currency": "EUR"},
+            "monthly_change": {"amount": "1100", "currency": "EUR"},
+        },
         "sold_at": "yesterday",
         "quantity": 2,
     }

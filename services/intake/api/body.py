@@ -27,7 +27,9 @@ class CustomerForm(Form):
 
     id: Text | None = None
     name: Text | None = None
-    email: Annotated[str, Field(max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$")] | None = None
+    email: (
+        Annotated[str, Field(max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$")] | None
+    ) = None
     phone: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")] | None = None
 
 
@@ -95,7 +97,11 @@ def _between_fields(body: dict[str, Any]) -> list[tuple[str, str]]:
     action = body.get("action")
     if action == "reverse":
         return [("/action", "action.not-available")]
-    needed = {"add": ("offer", "quote"), "modify": ("subscription_id", "offer", "quote"), "terminate": ("subscription_id",)}
+    needed = {
+        "add": ("offer", "quote"),
+        "modify": ("subscription_id", "offer", "quote"),
+        "terminate": ("subscription_id",),
+    }
     barred = {"add": ("subscription_id",), "modify": (), "terminate": ("offer", "quote")}
     faults = [(f"/{name}", "missing") for name in needed.get(str(action), ()) if body.get(name) is None]
     faults += [(f"/{name}", "field.not-here") for name in barred.get(str(action), ()) if body.get(name) is not None]

@@ -65,7 +65,9 @@ async def take_answer(token: str, request: Request, answer: Annotated[str, Form(
         if question.outcome != "open":
             return question
         if answer not in {"yes", "no"}:
-            return Question("unclear", question.language, question.row, question.before, question.after, question.confirmation)
+            return Question(
+                "unclear", question.language, question.row, question.before, question.after, question.confirmation
+            )
         return await _answered(tx, question, answer)
 
     return _page(await transact(request, work))
@@ -121,7 +123,9 @@ def _page(question: Question) -> HTMLResponse:
     language = question.language
 
     def money(amount: Money) -> str:
-        return format_currency(amount.amount / 100, amount.currency, locale=f"{language}_BE" if language != "en" else "en")
+        return format_currency(
+            amount.amount / 100, amount.currency, locale=f"{language}_BE" if language != "en" else "en"
+        )
 
     def signed(amount: Money) -> str:
         return ("+" if amount.amount > 0 else "") + money(amount)
