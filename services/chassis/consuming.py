@@ -16,7 +16,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col
 
-from contracts.case_v1 import CaseDecided
 from contracts.event import Event
 from contracts.topics import BY_NAME, consumed_by
 from services.chassis import dead_letters, telemetry, watermark
@@ -99,8 +98,8 @@ class Consumer:
         self._check_map()
 
     def _check_map(self) -> None:
-        mapped = {type_ for _, type_ in self._wanted if type_ != CaseDecided.type}
-        differing = mapped.symmetric_difference(set(self._handlers) - {CaseDecided.type})
+        mapped = {type_ for _, type_ in self._wanted if type_ != dead_letters.DECISION}
+        differing = mapped.symmetric_difference(set(self._handlers) - {dead_letters.DECISION})
         if differing:
             message = f"{self._service}: contracts/topics.py and the handlers differ in {', '.join(sorted(differing))}"
             raise UnhandledEventError(message)
@@ -247,7 +246,7 @@ class Consumer:
         if item.event is None and item.fault is None:
             telemetry.SKIPPED.labels(record.topic).inc()
             return False
-        if record.queue in queued and not isinstance(item.event, CaseDecided):
+        if record.queue in queued and not dead_letters.is_decision(item.event):
             await dead_letters.join(unit, record)
             return False
         fault = await self._handled(unit, item, item.cause)
@@ -278,7 +277,7 @@ class Consumer:
         return None
 
     async def _run(self, event: Event, tx: Transaction) -> None:
-        if isinstance(event, CaseDecided) and dead_letters.carry_out(event, tx):
+        if dead_letters.carry_out(event, tx):
             return
         handler = self._handlers.get(event.type)
         if handler is not None:

@@ -30,6 +30,7 @@ from services.chassis.transaction import Cause, Transaction, UnitOfWork
 
 WINDOW = timedelta(minutes=1)
 TECHNICAL_DECISIONS = ("send_again", "set_aside")
+DECISION = CaseDecided.type
 DECISIONS = BY_EVENT[CaseDecided].name
 
 Handler = Callable[[Any, Transaction], Awaitable[Iterable[Event] | None]]
@@ -180,8 +181,15 @@ def missing(tx: Transaction, topic: str, key: str, *, after: int, found: int) ->
     tx.publish(DiscrepancyFound(case_id=case_id, subscription_id=key, discrepancies=(gap,)))
 
 
-def carry_out(decided: CaseDecided, tx: Transaction) -> bool:
+def is_decision(event: Event | None) -> bool:
+    """Whether an event is a reviewer's decision: those are never parked, for they let go what is."""
+    return isinstance(event, CaseDecided)
+
+
+def carry_out(decided: Event, tx: Transaction) -> bool:
     """Schedule the release, if the decision is about a dead letter of this service."""
+    if not isinstance(decided, CaseDecided):
+        return False
     mine = decided.decision in TECHNICAL_DECISIONS and tx.unit.service in decided.services
     if mine:
         tx.schedule(ReleaseQueue(case_id=decided.case_id, decision=decided.decision))
