@@ -1,0 +1,238 @@
+"""Jobs: due by business time, waiting by real time, tried again, given up, and taken over from the dead."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from sqlalchemy import select, update
+from sqlmodel import col
+
+from contracts.order_v1 import OrderConfirmed
+from contracts.subscription_v1 import ChangeCancelled
+from services.chassis import jobs as worker
+from services.chassis.consuming import consumes
+from services.chassis.database import JobRow
+from services.chassis.job import GaveUp, Job, TryAgainError, job
+from services.chassis.service import Service
+from services.chassis.transaction import Cause, Transaction
+from tests.chassis.sample import NAME, answer, confirmed, handlers, orders
+from tests.chassis.test_delivery import at_least
+from tests.harness import MovableClock, Publish, RunService, Topics, eventually
+
+
+class Later(Job):
+    """Say later that an order was cancelled."""
+
+    name: ClassVar[str] = "tests.later"
+    order_id: str
+
+
+class Call(Job):
+    """Ask the outside about an order."""
+
+    name: ClassVar[str] = "tests.call"
+    order_id: str
+
+
+@job(Later)
+async def say(payload: Later, _tx: Transaction) -> list[ChangeCancelled]:
+    """Publish the answer."""
+    return [answer(confirmed(payload.order_id))]
+
+
+def scheduling(*planned: tuple[Job, dict[str, Any]]) -> Any:
+    """A handler that schedules jobs."""
+
+    @consumes(OrderConfirmed)
+    async def schedule(_event: OrderConfirmed, tx: Transaction) -> None:
+        for each, when in planned:
+            tx.schedule(each, **when)
+
+    return schedule
+
+
+class Outside:
+    """Something that is called: it fails so often, then answers; it remembers the calls."""
+
+    def __init__(self, failures: int, delay: float = 0.0) -> None:
+        self.failures, self.delay = failures, delay
+        self.calls: list[tuple[str, float]] = []
+        self.answers: list[Any] = []
+
+    async def call(self, _payload: Call, job_id: str) -> str:
+        self.calls.append((job_id, time.monotonic()))
+        await asyncio.sleep(self.delay)
+        if len(self.calls) <= self.failures:
+            raise TryAgainError("the outside is away")
+        return "done"
+
+    def handler(self) -> Any:
+        @job(Call, call=self.call)
+        async def finish(payload: Call, given: Any, _tx: Transaction) -> list[ChangeCancelled]:
+            self.answers.append(given)
+            return [answer(confirmed(payload.order_id))]
+
+        return finish
+
+
+async def rows(service: Service) -> list[JobRow]:
+    """The jobs of a service."""
+    async with service.engine.connect() as connection:
+        return [JobRow(**row) for row in (await connection.execute(select(JobRow))).mappings()]
+
+
+async def test_a_job_is_done_when_business_time_reaches_it(
+    run_service: RunService, publish: Publish, read_topic: Topics, clock: MovableClock
+) -> None:
+    due = clock.now() + timedelta(days=14)
+    async with run_service(NAME, handlers(scheduling((Later(order_id="o1"), {"due": due})), say)) as service:
+        await publish(confirmed("o1"))
+        await eventually(lambda: rows(service))
+        assert (await service.readiness())["jobs"] == {"due": 0, "failed": 0, "next_due_at": due.isoformat()}
+        clock.advance(timedelta(days=13))
+        await asyncio.sleep(3 * worker.IDLE_POLL_SECONDS)
+        assert await read_topic("subscriptions") == []
+        clock.advance(timedelta(days=1, seconds=1))
+        (message,) = await eventually(lambda: read_topic("subscriptions"))
+        assert message.envelope.time >= due
+        assert await rows(service) == []
+
+
+async def test_a_job_waits_real_seconds_however_far_business_time_moves(
+    run_service: RunService, publish: Publish, read_topic: Topics, clock: MovableClock
+) -> None:
+    async with run_service(NAME, handlers(scheduling((Later(order_id="o1"), {"wait": 1.0})), say)):
+        began = time.monotonic()
+        await publish(confirmed("o1"))
+        clock.advance(timedelta(days=30))
+        await eventually(lambda: read_topic("subscriptions"))
+        assert time.monotonic() - began >= 1.0
+
+
+async def test_the_same_job_scheduled_twice_by_one_cause_is_one(
+    run_service: RunService, publish: Publish, read_topic: Topics
+) -> None:
+    twice = scheduling((Later(order_id="o1"), {}), (Later(order_id="o1"), {}), (Later(order_id="o2"), {}))
+    async with run_service(NAME, handlers(twice, say)) as service:
+        await publish(confirmed("o1"))
+        await eventually(lambda: at_least(2, read_topic("subscriptions")))
+        await eventually(lambda: nothing_left(service))
+        assert sorted(orders(await read_topic("subscriptions"))) == ["o1", "o2"]
+
+
+async def test_a_call_is_tried_again_with_the_same_key_and_growing_pauses(
+    run_service: RunService, publish: Publish, read_topic: Topics
+) -> None:
+    outside = Outside(failures=3)
+    asking = scheduling((Call(order_id="o1"), {}))
+    async with run_service(NAME, handlers(asking, outside.handler())):
+        await publish(confirmed("o1"))
+        await eventually(lambda: read_topic("subscriptions"))
+    assert outside.answers == ["done"]
+    assert len({job_id for job_id, _ in outside.calls}) == 1
+    times = [moment for _, moment in outside.calls]
+    pauses = [later - sooner for sooner, later in itertools.pairwise(times)]
+    assert len(pauses) == 3
+    assert all(pause >= 0.9 * worker.FIRST_BACKOFF_SECONDS * 2**number for number, pause in enumerate(pauses))
+
+
+async def test_after_the_last_attempt_the_handler_is_told_that_the_call_gave_up(
+    run_service: RunService, publish: Publish, read_topic: Topics
+) -> None:
+    outside = Outside(failures=99)
+    asking = scheduling((Call(order_id="o1"), {}))
+    async with run_service(NAME, handlers(asking, outside.handler()), job_attempts=3):
+        await publish(confirmed("o1"))
+        await eventually(lambda: read_topic("subscriptions"))
+    assert len(outside.calls) == 3
+    assert outside.answers == [GaveUp(reason="the outside is away")]
+
+
+async def test_a_job_that_raises_is_tried_again_and_in_the_end_shown_as_failed(
+    run_service: RunService, publish: Publish, read_topic: Topics
+) -> None:
+    @job(Later)
+    async def fail(_payload: Later, tx: Transaction) -> None:
+        tx.publish(answer(confirmed("published before it failed")))
+        raise RuntimeError
+
+    wanted = scheduling((Later(order_id="o1"), {}))
+    async with run_service(NAME, handlers(wanted, fail), job_attempts=1) as service:
+        await publish(confirmed("o1"))
+
+        async def failed() -> bool:
+            return bool((await service.readiness())["jobs"]["failed"] == 1)
+
+        await eventually(failed)
+        (row,) = await rows(service)
+        assert (row.attempts, row.last_error) == (worker.FAULTS_PER_ATTEMPT, "RuntimeError()")
+        assert await read_topic("subscriptions") == []
+
+
+async def test_a_claimed_job_of_a_dead_process_is_taken_over(
+    run_service: RunService, publish: Publish, read_topic: Topics
+) -> None:
+    async with run_service(NAME, handlers(scheduling((Later(order_id="o1"), {"wait": 600})), say)) as service:
+        await publish(confirmed("o1"))
+        await eventually(lambda: rows(service))
+        database = service.settings.database_url
+        async with service.engine.begin() as connection:  # as if claimed, and its process killed a moment ago
+            soon = service.clock.real() + timedelta(seconds=0.5)
+            await connection.execute(update(JobRow).values(attempts=1, not_before=soon))
+    async with run_service(NAME, handlers(scheduling(), say), database=database, resume=True) as service:
+        assert orders(await eventually(lambda: read_topic("subscriptions"))) == ["o1"]
+        assert await rows(service) == []
+
+
+async def test_a_job_cut_by_a_stop_is_free_for_the_next_process_at_once(
+    run_service: RunService, publish: Publish, read_topic: Topics
+) -> None:
+    slow, quick = Outside(failures=0, delay=60), Outside(failures=0)
+    asking = scheduling((Call(order_id="o1"), {}))
+    async with run_service(NAME, handlers(asking, slow.handler()), job_claim=600, graceful_stop=0.3) as service:
+        await publish(confirmed("o1"))
+        await eventually(lambda: slow.calls)
+        database = service.settings.database_url
+    async with run_service(NAME, handlers(asking, quick.handler()), database=database, resume=True):
+        await eventually(lambda: read_topic("subscriptions"), timeout=5)
+    assert quick.calls[0][0] == slow.calls[0][0]
+
+
+async def test_a_slow_call_holds_up_no_other_job(run_service: RunService, publish: Publish, read_topic: Topics) -> None:
+    slow = Outside(failures=0, delay=3)
+    planned = scheduling((Call(order_id="slow"), {}), *((Later(order_id=f"o{n}"), {"wait": 0.3 * n}) for n in range(4)))
+    async with run_service(NAME, handlers(planned, slow.handler(), say)):
+        await publish(confirmed("o1"))
+        await eventually(lambda: at_least(4, read_topic("subscriptions")), timeout=2.5)
+        assert slow.answers == []
+        await eventually(lambda: at_least(5, read_topic("subscriptions")))
+
+
+async def test_what_a_job_publishes_has_the_job_as_its_cause_and_the_event_before_it(
+    run_service: RunService, publish: Publish, read_topic: Topics
+) -> None:
+    async with run_service(NAME, handlers(scheduling((Later(order_id="o1"), {})), say)):
+        (given,) = await publish(confirmed("o1"))
+        (message,) = await eventually(lambda: read_topic("subscriptions"))
+    assert message.envelope.correlation_id == given.correlation_id
+    assert message.envelope.causation_id not in (None, given.id)
+
+
+async def test_a_job_scheduled_at_a_door_is_done_as_well(run_service: RunService, read_topic: Topics) -> None:
+    async with run_service(NAME, handlers(scheduling(), say)) as service:
+
+        async def work(tx: Transaction) -> str:
+            return tx.schedule(Later(order_id="o1"))
+
+        await service.transact(work, Cause.request())
+        assert orders(await eventually(lambda: read_topic("subscriptions"))) == ["o1"]
+
+
+async def nothing_left(service: Service) -> bool:
+    """Whether all jobs are done."""
+    async with service.engine.connect() as connection:
+        return await connection.scalar(select(col(JobRow.id))) is None
