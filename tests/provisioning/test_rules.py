@@ -18,10 +18,8 @@ TODAY = date(2026, 11, 20)
 EVERYTHING = ("internet", "tv", "telephony", "decoder", "+3287000001")
 
 
-def change(
-    current: Subscription | None, what: Order, to: Offer | None = TRIO, network: Network = IDLE
-) -> Change | Held:
-    return rules.change(current, what, to, TODAY, network)
+def change(current: Subscription | None, what: Order, to: Offer | None = TRIO, at: Network = IDLE) -> Change | Held:
+    return rules.change(current, what, to, TODAY, at)
 
 
 def fault(code: str, path: str = "/removals", expected: object = None, given: object = None) -> Discrepancy:
