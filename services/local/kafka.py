@@ -6,6 +6,7 @@ import base64
 import fcntl
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -71,7 +72,10 @@ class Kafka:
         self._numbers = range(1, brokers + 1)
         self._wanted_ports = ports
         compiler = [] if compile_fully else ["-XX:TieredStopAtLevel=1"]
-        self._flags = [f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", *compiler]
+        self._flags = [f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:-UsePerfData", *compiler]
+        self._flags += [
+            f"-Djava.io.tmpdir={self._scratch}"
+        ]  # a broker that is killed leaves its native libraries there
         self._flags += [f"-Dorg.slf4j.simpleLogger.{key}={value}" for key, value in LOGGING.items()]
         self._cluster_id = ""
         self._ports: list[int] = []
@@ -93,6 +97,8 @@ class Kafka:
         """Start all brokers and return when each of them answers; stops what an earlier run left behind."""
         self._folder.mkdir(parents=True, exist_ok=True)
         processes.stop_leftovers(self._pids_folder)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.mkdir()
         self._class_path = class_path(progress)
         self._settle()
         progress(f"Kafka {VERSION}: starting {len(self._numbers)} broker(s)")
@@ -138,6 +144,10 @@ class Kafka:
     @property
     def _pids_folder(self) -> Path:
         return self._folder / "pids"
+
+    @property
+    def _scratch(self) -> Path:
+        return self._folder / "tmp"
 
     def _log_file(self, number: int) -> Path:
         return self._folder / f"broker-{number}.log"
