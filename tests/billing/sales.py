@@ -1,4 +1,4 @@
-"""The offers of the demo, and orders for them as they reach billing: right in every part unless a test says otherwise."""
+"""The offers of the demo, and orders as they reach billing: right in every part, unless a test says otherwise."""
 
 from __future__ import annotations
 
