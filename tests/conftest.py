@@ -12,6 +12,7 @@ from typing import cast
 import asyncpg
 import pytest
 import pytest_asyncio
+import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from fastapi import APIRouter
 
@@ -32,6 +33,7 @@ def silent(_message: str) -> None:
 def _logs() -> None:
     """Log as in production: structlog's own default prints the locals of every frame."""
     telemetry.configure_logging("tests", "INFO")
+    structlog.configure(cache_logger_on_first_use=False)  # each test has a standard output of its own
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +43,11 @@ def postgres() -> Iterator[Postgres]:
     It may run as another user, and each session of pytest shuts others out of the folder that all their temporary
     folders are in: so it has one elsewhere.
     """
-    with tempfile.TemporaryDirectory(prefix="asquoted-") as folder:
+    with tempfile.TemporaryDirectory(prefix="asquoted-", ignore_cleanup_errors=True) as folder:
         server = Postgres(Path(folder))
         server.start()
         yield server
-        server.stop()
+        server.kill()  # nobody needs its data any more
 
 
 @pytest_asyncio.fixture(scope="session")

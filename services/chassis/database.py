@@ -172,6 +172,12 @@ def make_engine(url: str) -> AsyncEngine:
     )
 
 
+def is_refused_data(error: BaseException) -> bool:
+    """Whether the database refused a value itself: too long, out of range, a character that it does not store."""
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
+    return state.startswith("22") or isinstance(getattr(getattr(error, "orig", None), "__cause__", None), ValueError)
+
+
 def is_infrastructure(error: BaseException) -> bool:
     """Whether the database is away or asks to try again (also 55P03, a lock not got in time), not a fault of data."""
     if isinstance(error, OSError | TimeoutError | PoolTimeoutError | PendingRollbackError):

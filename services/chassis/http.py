@@ -11,11 +11,11 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from services.chassis import telemetry
-from services.chassis.database import is_infrastructure
+from services.chassis.database import is_infrastructure, is_refused_data
 from services.chassis.ids import new_traceparent
 from services.chassis.transaction import Cause, Transaction
 
@@ -67,7 +67,7 @@ async def transact(request: Request, work: Work[Result]) -> Result:
         try:
             return await service.transact(work, cause)
         except (DBAPIError, SQLAlchemyError, OSError, TimeoutError) as error:
-            if isinstance(error, DataError):
+            if is_refused_data(error):
                 raise Problem(422, "request.not-storable", "a text or number in it cannot be stored") from error
             crosswise = isinstance(error, IntegrityError) or "deadlock" in str(error).lower()
             if crosswise and attempt < ATTEMPTS:
