@@ -25,6 +25,7 @@ from services.chassis.transaction import Cause, UnitOfWork
 log = structlog.get_logger()
 
 IDLE_POLL_SECONDS = 0.2
+AWAY_SECONDS = 1.0
 FAULTS_PER_ATTEMPT = 4
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 60.0
@@ -93,6 +94,7 @@ class Worker:
             if not is_infrastructure(error):
                 raise
             log.warning("jobs.database-away", error=repr(error))
+            await asyncio.sleep(AWAY_SECONDS)
             claimed = []
         for row in claimed:
             self._doing[row.id] = task = asyncio.create_task(self._do(row))

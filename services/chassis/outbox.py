@@ -33,6 +33,7 @@ RECORD_OVERHEAD = 8 * 1024
 LONGEST_KEY = 500
 """Characters of an event's key: it is part of an index."""
 IDLE_POLL_SECONDS = 0.5
+AWAY_SECONDS = 1.0
 DISCARD_SECONDS = 2.0
 
 _NUMBER = text("""
@@ -172,12 +173,12 @@ class Relay:
             # A producer that failed once must not send again: a later row would overtake the failed one.
             log.warning("relay.broker-away", error=repr(error))
             await self._discard_producer()
-            await asyncio.sleep(IDLE_POLL_SECONDS)
+            await asyncio.sleep(AWAY_SECONDS)
         except (SQLAlchemyError, OSError) as error:
             if not is_infrastructure(error):
                 raise
             log.warning("relay.database-away", error=repr(error))
-            await asyncio.sleep(IDLE_POLL_SECONDS)
+            await asyncio.sleep(AWAY_SECONDS)
         return True
 
     async def _hold_lease(self) -> int | None:
