@@ -6,10 +6,10 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lock
+.PHONY: help demo up test check schemas lock
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-6s %s\n' "$$name" "$$does"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-7s %s\n' "$$name" "$$does"; done
 
 demo: $(INSTALLED) ## the story step by step on real Kafka and PostgreSQL, then the audit
 	@$(BIN)/asquoted demo $(ARGS)
@@ -25,6 +25,9 @@ check: $(INSTALLED) ## lint, format, types and import rules
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
+
+schemas: $(INSTALLED) ## freeze the JSON Schemas of all events anew; then look at their diff
+	@$(BIN)/python -m tests.contracts.schemas
 
 lock: $(INSTALLED) ## pin dependencies anew in deploy/locks/ (ARGS=--upgrade for newer versions)
 	@compile() { \
