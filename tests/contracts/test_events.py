@@ -184,7 +184,7 @@ def test_sequences_have_20_digits_and_sort_as_texts_like_numbers(one: int, other
 
 
 @pytest.mark.parametrize(
-    "sequence", ["1", "0" * 20, "9" * 20, "-" + "1" * 19, "+" + "1" * 19, "１" * 20, " " + "1" * 19]
+    "sequence", ["1", "0" * 20, "9" * 20, "-" + "1" * 19, "+" + "1" * 19, "\uff11" * 20, " " + "1" * 19]
 )
 def test_a_sequence_of_another_form_is_unreadable(sequence: str) -> None:
     headers = [(name, sequence.encode() if name == "ce_sequence" else value) for name, value in _ANY.headers()]
