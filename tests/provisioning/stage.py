@@ -12,7 +12,7 @@ from contracts.event import Event
 from contracts.offer_v1 import Offer
 from contracts.order_v1 import Order
 from contracts.subscription_v1 import ChangeCancelled, Subscription
-from services.chassis.database import JobRow
+from services.chassis.database import JobRow, Outbox
 from services.chassis.service import Service
 from services.provisioning.store import ChangeRow, OfferRow
 from tests.harness import OPERATOR_KEY, Publish, Topics, door, eventually
@@ -78,13 +78,13 @@ class Stage:
         return (await self.said(nth + 1))[nth]
 
     async def settled(self) -> list[Event]:
-        """Wait until all that was published so far is handled and no job is left; returns what was said before that."""
+        """Wait until all that was published is handled and nothing is left to do; returns what was said till then."""
         fence = self.order(id=f"fence-of-{self.sub}-{len(await self.so_far())}")
         await self.cancel(fence)
         last = ChangeCancelled(order_id=fence.id, subscription_id=self.sub)
 
         async def handled() -> bool:
-            return last in await self.so_far() and not await self.count(JobRow)
+            return last in await self.so_far() and not await self.count(JobRow) and not await self.count(Outbox)
 
         await eventually(handled)
         return [each for each in await self.so_far() if not getattr(each, "order_id", "").startswith("fence")]
