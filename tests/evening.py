@@ -17,6 +17,7 @@ from services.local import clock
 from services.local.doors import Doors
 
 PARTNER_PATIENCE = timedelta(seconds=240)
+POLL_SECONDS = 0.8
 SETTLED = FINAL | {"held"}
 
 
@@ -43,14 +44,15 @@ class Crowd:
     async def one(self, number: int) -> str:
         """One order from POST to its end; returns the state in which it ended."""
         email = f"evening-{number}@example.org"
-        answer = await self._patiently(lambda: self._post(number, email))
+        body = self._body(number, email)
+        answer = await self._patiently(lambda: self._post(number, body))
         order_id = answer.json()["id"]
         link = await self._link(email)
         await self._patiently(lambda: self.client.post(link, data={"answer": "yes"}))
         return await self._ended(order_id)
 
-    async def _post(self, number: int, email: str) -> httpx.Response:
-        body = {
+    def _body(self, number: int, email: str) -> dict[str, Any]:
+        return {
             "partner_reference": f"EVENING-{number}",
             "agent": "agent-18",
             "channel": "telesales",
@@ -64,6 +66,8 @@ class Crowd:
                 "one_off": {"amount": 5000, "currency": "EUR"},
             },
         }
+
+    async def _post(self, number: int, body: dict[str, Any]) -> httpx.Response:
         headers = {**self._headers, "Idempotency-Key": f"evening-{number}"}
         return await self.client.post(f"{self.doors.url('intake')}/v1/orders", json=body, headers=headers)
 
@@ -105,7 +109,7 @@ class Crowd:
             value = await found()
             if value:
                 return value
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(POLL_SECONDS)
         raise AssertionError(f"waited too long for {what}")
 
 

@@ -30,12 +30,14 @@ FAULTS_PER_ATTEMPT = 4
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 60.0
 
+# The rows are chosen in a materialised step of their own: as a sub-query PostgreSQL may choose again, and claim more.
 _CLAIM = text("""
-    UPDATE job SET not_before = :claimed_until, attempts = attempts + 1
-    WHERE id IN (
+    WITH chosen AS MATERIALIZED (
         SELECT id FROM job WHERE failed_at IS NULL AND due_at <= :now AND not_before <= :real
         ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
-    RETURNING id, name, payload, cause, attempts
+    UPDATE job SET not_before = :claimed_until, attempts = attempts + 1
+    FROM chosen WHERE job.id = chosen.id
+    RETURNING job.id, job.name, job.payload, job.cause, job.attempts
 """)
 
 

@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     port: int = 8000
     operator_key_sha256: str = Field(default="", description="SHA-256 of the key that may make other keys; empty: none")
     link_secret: str = Field(default="", description="signs the links that customers get")
+    instance: str = Field(default="", description="name of this instance, kept over restarts (a pod's); empty: none")
     clock_file: Path | None = Field(default=None, description="offset of the business time; absent: real time")
     public_url: str = Field(default="", description="address under which customers reach intake's pages")
     log_level: str = "INFO"

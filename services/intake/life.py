@@ -205,6 +205,7 @@ async def cancel(tx: Transaction, row: OrderRow, by: str, reason: str) -> OrderR
     if row.attempt and row.state != "pending":
         row = move(tx, row, "assessingCancellation", by, reason)
         tx.publish(OrderCancellationRequested(order=row.order, reason=reason))
+        watch(tx, row, "order.overdue", settings.in_progress_seconds)
         return row
     return await cancelled(tx, row, by, reason)
 

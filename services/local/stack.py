@@ -137,6 +137,7 @@ class Stack:
         return {
             "DATABASE_URL": databases[service],
             "KAFKA_BOOTSTRAP": bootstrap,
+            "INSTANCE": f"{service}-1",
             "HOST": "127.0.0.1",
             "PORT": str(ports[service]),
             "OPERATOR_KEY_SHA256": sha256(self.secrets["operator"]),

@@ -55,6 +55,8 @@ def test_each_service_killed_in_turn_and_at_random_loses_and_doubles_nothing(tmp
                 assert stack.supervisor is not None
                 stack.supervisor.kill(name)
                 killed.append(name)
+                # Alive again before the next is killed, else nobody would ever get anything done.
+                await asyncio.to_thread(stack.supervisor.wait_ready, [name])
 
         told = asyncio.run(evening(doors, tmp_path / "clock.json", ORDERS, kill_services))
         report(f"kill -9 of {', '.join(killed)}", told)
