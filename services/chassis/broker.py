@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
 
 from contracts.topics import MEBIBYTE, Topic
-from services.chassis import telemetry
+from services.chassis import header_names, telemetry
 from services.chassis.settings import Settings
 
 log = structlog.get_logger()
@@ -85,6 +86,7 @@ def subscribe(
     Raw records, because FastStream's parser loses a whole batch with one odd header; manual acknowledgement, because
     its policies commit past a failure or spin on it; one commit per batch after `handle` returned.
     """
+    header_names.tolerate()
     broker = KafkaBroker(
         settings.brokers,
         client_id=group,
@@ -92,7 +94,7 @@ def subscribe(
         graceful_timeout=settings.graceful_stop,
         middlewares=telemetry.broker_middlewares(),
         apply_types=False,
-        logger=None,
+        logger=logging.getLogger("faststream"),
         enable_idempotence=True,
         acks="all",
     )
@@ -124,6 +126,8 @@ def subscribe(
         no_reply=True,
         parser=parse,
         decoder=hand_on,
+        # A member that comes back under its name gets its partitions at once, instead of after the session's time-out.
+        group_instance_id=settings.instance or None,
         max_partition_fetch_bytes=5 * MEBIBYTE,
         session_timeout_ms=SESSION_TIMEOUT_MS,
         heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,

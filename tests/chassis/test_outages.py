@@ -105,7 +105,23 @@ async def wired(make_database: MakeDatabase) -> AsyncIterator[tuple[str, Wire]]:
 
 
 @pytest.mark.timeout(120)
-async def test_the_database_away_for_20_seconds_makes_no_case_and_loses_nothing(
+async def test_the_database_or_the_broker_away_for_20_seconds_makes_no_case_and_loses_nothing(
+    run_service: RunService,
+    publish: Publish,
+    read_topic: Topics,
+    wired: tuple[str, Wire],
+    tmp_path: Path,
+    make_database: MakeDatabase,
+    clock: MovableClock,
+) -> None:
+    """Both at once, for the time that it takes: two services, on two Kafkas and two databases."""
+    await asyncio.gather(
+        the_database_away(run_service, publish, read_topic, wired),
+        the_broker_away(tmp_path, await make_database(), clock),
+    )
+
+
+async def the_database_away(
     run_service: RunService, publish: Publish, read_topic: Topics, wired: tuple[str, Wire]
 ) -> None:
     database, wire = wired
@@ -137,15 +153,12 @@ async def test_the_database_away_for_20_seconds_makes_no_case_and_loses_nothing(
         assert await read_topic("dead-letters") == []
 
 
-@pytest.mark.timeout(120)
-async def test_the_broker_away_for_20_seconds_makes_no_case_and_loses_nothing(
-    tmp_path: Path, make_database: MakeDatabase, clock: MovableClock
-) -> None:
+async def the_broker_away(tmp_path: Path, database: str, clock: MovableClock) -> None:
     server = Kafka(tmp_path / "kafka")
-    server.start(silent)
+    await asyncio.to_thread(server.start, silent)
     await broker.provision([server.bootstrap], TOPICS)
     notes = Notes()
-    settings = settings_for_own(server, await make_database(), clock)
+    settings = settings_for_own(server, database, clock)
     service = Service(NAME, settings, handlers=notes.handlers)
     async with own_clients(server) as (producer, reader), service.running():
         publish, read_topic = Publish(producer, clock), await Topics.from_now(reader)
