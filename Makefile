@@ -20,6 +20,9 @@ up: $(INSTALLED) ## the whole system in the foreground, with a clock that can be
 test: check ## check, then every test (ARGS="tests/intake -x" for some)
 	@$(BIN)/pytest $(ARGS)
 
+faults: $(INSTALLED) ## 500 orders while services and brokers are killed (ORDERS=… for another number)
+	@ORDERS=$${ORDERS:-500} $(BIN)/pytest tests/faults -s $(ARGS)
+
 check: $(INSTALLED) ## lint, format, types and import rules
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,8 @@ from tests.journeys import violations
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
-ORDERS = 500
+ORDERS = int(os.environ.get("ORDERS", "60"))
+"""`make faults` sends 500."""
 SECONDS_BETWEEN_KILLS = 1.5
 
 
