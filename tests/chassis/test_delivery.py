@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from faststream import AckPolicy
+from sqlalchemy import insert
 
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered
 from contracts.order_v1 import Discrepancy, OrderCompleted, OrderConfirmed
@@ -20,6 +21,7 @@ from services.chassis.transaction import Transaction
 from tests.chassis.sample import (
     NAME,
     Notes,
+    Thing,
     answer,
     confirmed,
     handlers,
@@ -142,6 +144,28 @@ async def test_a_record_whose_data_the_database_refuses_is_found_by_halves(
         assert letter.value_base64 == base64.b64encode(confirmed("o37", "sub-37", text).to_value()).decode()
         assert sorted(orders(answers)) == sorted(f"o{n}" for n in range(60) if n != 37)
         assert {row.times for row in (await things(service)).values()} == {1}
+
+
+async def test_a_lone_record_that_lost_a_race_for_a_row_is_no_case(
+    run_service: RunService, publish: Publish, read_topic: Topics
+) -> None:
+    raced: list[Service] = []
+
+    @consumes(OrderConfirmed)
+    async def race(event: OrderConfirmed, tx: Transaction) -> list[ChangeCancelled]:
+        found = await tx.get(Thing, event.order.id)
+        if raced:
+            async with raced.pop().engine.begin() as connection:  # another process is first by a moment
+                await connection.execute(insert(Thing).values(id=event.order.id, note="theirs", times=1))
+        (tx.put if found else tx.add)(Thing(id=event.order.id, note="ours", times=2 if found else 1))
+        return [answer(event)]
+
+    async with with_things(run_service, race) as service:
+        raced.append(service)
+        await publish(confirmed("o1"))
+        assert orders(await eventually(lambda: read_topic("subscriptions"))) == ["o1"]
+        assert await read_topic("dead-letters") == []
+        assert (await things(service))["o1"].times == 2
 
 
 async def test_a_handler_that_raises_an_os_error_is_a_fault_of_its_own_and_no_outage(
