@@ -1,0 +1,148 @@
+"""An order that passed intake's gate and is stopped on its way: by provisioning, by the network, by the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.journeys import Journey, Line, euro
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def stale_copy(journey: Journey, line: Line, **changes: Any) -> None:
+    """Make intake's copy of a subscription differ from what provisioning has, as if an event were still on its way."""
+    url = journey.doors.description["services"]["intake"]["database"]
+
+    async def update() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(
+                "UPDATE subscription SET subscription = subscription || $1::jsonb WHERE id = $2",
+                json.dumps(changes),
+                line.subscription_id,
+            )
+        finally:
+            await connection.close()
+
+    asyncio.run(update())
+
+
+def network(journey: Journey, line: Line, mode: str, times: int) -> None:
+    url = f"{journey.doors.description['network']['url']}/control"
+    body = {"subscription_id": line.subscription_id, "mode": mode, "seconds": 1.0, "times": times}
+    assert journey.doors.client.post(url, json=body).is_success
+
+
+def test_provisioning_stops_a_loss_that_intakes_stale_copy_does_not_show(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    services = journey.subscription(line.subscription_id)["services"]
+    without_tv = [each for each in services if each["code"] != "tv"]
+    stale_copy(journey, line, version=0, services=without_tv, equipment=[])
+    order = journey.order(journey.body(line, offer="DUO", quote={"monthly_total": euro(5200)}))
+    assert order["state"] == "pending"
+
+    journey.answer(journey.link(line), "yes")
+
+    held = journey.becomes(order["id"], "held")
+    assert [(each["code"], each["expected"], each["stage"]) for each in held["discrepancies"]] == [
+        ("services.lost", ["tv", "decoder"], "provisioning")
+    ]
+    assert journey.decide(held["case_id"], "cancel").is_success
+    journey.becomes(order["id"], "cancelled")
+    journey.case_becomes(held["case_id"], "applied")
+    assert [each["code"] for each in journey.subscription(line.subscription_id)["services"]] == [
+        "internet",
+        "tv",
+        "telephony",
+    ]
+
+
+def test_a_version_that_moved_means_a_new_summary_and_a_new_yes(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    stale_copy(journey, line, version=0)
+    order = journey.order(journey.body(line))
+    journey.answer(journey.link(line), "yes")
+    second = journey.link(line, count=2)
+    stale_copy(journey, line, version=1)
+    journey.becomes(order["id"], "pending")
+
+    third_is_due = journey.answer(second, "yes")  # the version is another one than she was shown
+    assert third_is_due.status_code == 410
+    journey.answer(journey.link(line, count=3), "yes")
+
+    journey.becomes(order["id"], "completed")
+    assert journey.charged(line.subscription_id) == 8100
+
+
+def test_what_the_network_refuses_is_a_case_and_goes_on_when_it_is_sent_again(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    network(journey, line, "conflict", times=1)
+    order = journey.order(journey.body(line))
+    journey.answer(journey.link(line), "yes")
+    held = journey.becomes(order["id"], "held")
+    assert [each["code"] for each in held["discrepancies"]] == ["provisioning.failed"]
+    assert journey.charged(line.subscription_id) == 7000
+
+    assert journey.decide(held["case_id"], "send_again").is_success
+
+    journey.becomes(order["id"], "completed")
+    assert journey.charged(line.subscription_id) == 8100
+    assert journey.events(order["id"])["orders"] == [
+        "order.pending",
+        "order.confirmed",
+        "order.held",
+        "order.confirmed",
+        "order.completed",
+    ]
+
+
+def test_a_network_that_stumbles_and_answers_twice_changes_nothing_twice(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    network(journey, line, "twice", times=1)
+    order = journey.order(journey.body(line))
+    journey.answer(journey.link(line), "yes")
+    journey.becomes(order["id"], "completed")
+    assert journey.events(order["id"])["subscriptions"] == ["subscription.changed"]
+
+
+def test_an_order_that_never_gets_its_turn_becomes_a_case(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    first = journey.order(journey.body(line, quote={"monthly_change": euro(500)}))
+    second = journey.order(journey.body(line))
+    assert (first["state"], second["waits_for"]) == ("held", first["id"])
+    journey.advance("2d1h")
+    waited = journey.becomes(second["id"], "held")
+    assert [each["code"] for each in waited["discrepancies"]] == ["order.conflict"]
+    assert journey.decide(waited["case_id"], "cancel").is_success
+    journey.becomes(second["id"], "cancelled")
+
+
+def test_two_reviewers_at_once_one_wins_and_the_other_is_told(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    order = journey.order(journey.body(line, quote={"monthly_total": euro(7500)}))
+    first = journey.decide(order["case_id"], "reject", reviewer="rita")
+    second = journey.decide(order["case_id"], "apply_published_price", reviewer="carl")
+    assert (first.status_code, second.status_code) == (200, 409)
+    journey.becomes(order["id"], "rejected")
+
+
+def test_a_partner_sees_only_its_own_orders(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    order = journey.order(journey.body(line))
+    key = journey.doors.key("partners", "gent-calls")
+    hidden = journey.doors.call("intake", "GET", f"/v1/orders/{order['id']}", key=key, expect=(404,))
+    assert (hidden.status_code, hidden.json()["code"]) == (404, "order.unknown")
+    path = f"/v1/orders?partner_reference={order['partner_reference']}"
+    assert journey.doors.call("intake", "GET", path, key=key).json() == {"items": [], "next": None}
+    mine = journey.doors.call("intake", "GET", path, key=journey.doors.key("partners", "liege-calls")).json()
+    assert [each["id"] for each in mine["items"]] == [order["id"]]
+
+
+def test_a_key_that_is_not_known_opens_nothing(journey: Journey) -> None:
+    refused = journey.doors.call("intake", "GET", "/v1/orders", key="aq_partner_wrong", expect=(401,))
+    assert (refused.status_code, refused.headers["content-type"]) == (401, "application/problem+json")
