@@ -26,6 +26,10 @@ SESSION_TIMEOUT_MS = 10_000
 """A member that is silent this long is replaced; the heartbeat is under a third of it."""
 
 
+ACK_SECONDS = 5.0
+"""How long a batch waits for its offsets to be committed; while Kafka is away that would be for ever."""
+
+
 class BrokerAwayError(Exception):
     """Kafka did not answer in time at the start."""
 
@@ -94,7 +98,7 @@ def subscribe(
         graceful_timeout=settings.graceful_stop,
         middlewares=telemetry.broker_middlewares(),
         apply_types=False,
-        logger=logging.getLogger("faststream"),
+        logger=logging.getLogger(__name__),
         enable_idempotence=True,
         acks="all",
     )
@@ -110,8 +114,8 @@ def subscribe(
         if not await handle(records if isinstance(records, tuple) else (records,)):
             return
         try:
-            await message.ack()
-        except KafkaError as error:
+            await asyncio.wait_for(message.ack(), timeout=ACK_SECONDS)
+        except (KafkaError, TimeoutError) as error:
             # Rebalanced or away meanwhile: the next owner reads the batch again and drops it as repeats.
             log.warning("offsets.not-committed", error=repr(error))
 

@@ -160,32 +160,39 @@ async def the_broker_away(tmp_path: Path, database: str, clock: MovableClock) ->
     notes = Notes()
     settings = settings_for_own(server, database, clock)
     service = Service(NAME, settings, handlers=notes.handlers)
-    async with own_clients(server) as (producer, reader), service.running():
-        publish, read_topic = Publish(producer, clock), await Topics.from_now(reader)
-        await publish(*(confirmed(f"before-{n}", f"sub-{n}") for n in range(20)))
-        await eventually(lambda: len(notes.seen) == 20)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(service.running())
+        async with own_clients(server) as (producer, reader):
+            publish, read_topic = Publish(producer, clock), await Topics.from_now(reader)
+            await publish(*(confirmed(f"before-{n}", f"sub-{n}") for n in range(20)))
+            await eventually(lambda: len(notes.seen) == 20)
+            server.kill(1)
+            pending = [await decide_at_a_door(service, n) for n in range(20)]
+            sent = asyncio.create_task(publish(*(confirmed(f"during-{n}", f"sub-{n}") for n in range(20))))
+            await asyncio.sleep(OUTAGE_SECONDS)
+            await asyncio.to_thread(server.start_broker, 1)
+            await sent
+
+            async def all_answered() -> bool:
+                return len(set(orders(await read_topic("subscriptions")))) == 60
+
+            await eventually(all_answered, timeout=40)
+            answers = await read_topic("subscriptions")
+            assert await read_topic("dead-letters") == []
+            assert await letters(service) == []
+            assert sorted(notes.seen) == sorted(f"{when}-{n}" for when in ("before", "during") for n in range(20))
+        sequences: dict[str | None, list[int]] = {}
+        for each in answers:
+            sequences.setdefault(each.key, []).append(each.envelope.sequence or 0)
+        assert set(orders(answers)) == {*notes.seen, *pending}
+        assert {key: sorted(set(found)) for key, found in sequences.items()} == {
+            f"sub-{n}": [1, 2, 3] for n in range(20)
+        }
+        assert all(first_occurrences(found) == [1, 2, 3] for found in sequences.values())
         server.kill(1)
-        pending = [await decide_at_a_door(service, n) for n in range(20)]
-        sent = asyncio.create_task(publish(*(confirmed(f"during-{n}", f"sub-{n}") for n in range(20))))
-        await asyncio.sleep(OUTAGE_SECONDS)
-        await asyncio.to_thread(server.start_broker, 1)
-        await sent
-
-        async def all_answered() -> bool:
-            return len(set(orders(await read_topic("subscriptions")))) == 60
-
-        await eventually(all_answered, timeout=40)
-        answers = await read_topic("subscriptions")
-        assert await read_topic("dead-letters") == []
-        assert await letters(service) == []
-        assert sorted(notes.seen) == sorted(f"{when}-{n}" for when in ("before", "during") for n in range(20))
-    sequences: dict[str | None, list[int]] = {}
-    for each in answers:
-        sequences.setdefault(each.key, []).append(each.envelope.sequence or 0)
-    assert set(orders(answers)) == {*notes.seen, *pending}
-    assert {key: sorted(set(found)) for key, found in sequences.items()} == {f"sub-{n}": [1, 2, 3] for n in range(20)}
-    assert all(first_occurrences(found) == [1, 2, 3] for found in sequences.values())
-    server.kill(1)
+        began = asyncio.get_running_loop().time()
+        await stack.aclose()
+        assert asyncio.get_running_loop().time() - began < broker.ACK_SECONDS + 5, "a stop does not wait for Kafka"
 
 
 def first_occurrences(sequences: list[int]) -> list[int]:
