@@ -21,6 +21,8 @@ from services.chassis import header_names, telemetry
 from services.chassis.settings import Settings
 
 log = structlog.get_logger()
+faststream_log = logging.getLogger("services.chassis.faststream")
+faststream_log.setLevel(logging.ERROR)  # its warnings are about choices that are ours
 
 SESSION_TIMEOUT_MS = 10_000
 """A member that is silent this long is replaced; the heartbeat is under a third of it."""
@@ -98,7 +100,7 @@ def subscribe(
         graceful_timeout=settings.graceful_stop,
         middlewares=telemetry.broker_middlewares(),
         apply_types=False,
-        logger=logging.getLogger(__name__),
+        logger=faststream_log,
         enable_idempotence=True,
         acks="all",
     )

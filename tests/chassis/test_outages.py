@@ -271,21 +271,20 @@ async def test_a_stop_finishes_the_batch_under_way_and_commits_its_offsets(
 
 
 async def test_a_stop_does_not_wait_for_a_consumer_that_only_waits_for_the_database(
-    run_service: RunService, publish: Publish, wired: tuple[str, Wire]
+    run_service: RunService, publish: Publish, read_topic: Topics, wired: tuple[str, Wire]
 ) -> None:
     database, wire = wired
-    notes = Notes()
-    async with run_service(NAME, notes.handlers, database=database):
+    async with run_service(NAME, Notes().handlers, database=database) as service:
         await publish(confirmed("o1"))
-        await eventually(lambda: notes.seen == ["o1"])
+        await eventually(lambda: read_topic("subscriptions"))
         await wire.cut()
         await publish(confirmed("o2"))
-        await asyncio.sleep(0.5)
+        await eventually(lambda: service.consumer.busy_seconds > 0)
         began = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - began < 5
     await wire.mend()
-    async with run_service(NAME, notes.handlers, database=database, resume=True):
-        await eventually(lambda: notes.seen == ["o1", "o2"])
+    async with run_service(NAME, Notes().handlers, database=database, resume=True):
+        await eventually(lambda: at_least(2, read_topic("subscriptions")))
 
 
 async def test_a_fault_of_the_chassis_stops_the_service_and_commits_no_offsets(
