@@ -18,7 +18,7 @@ up: $(INSTALLED) ## the whole system in the foreground, with a clock that can be
 	@$(BIN)/asquoted up --movable-clock $(ARGS)
 
 test: check ## check, then every test (ARGS="tests/intake -x" for some)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 faults: $(INSTALLED) ## 500 orders while services and brokers are killed (ORDERS=… for another number)
 	@ORDERS=$${ORDERS:-500} $(BIN)/pytest tests/faults -s $(ARGS)

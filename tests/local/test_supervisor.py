@@ -28,9 +28,10 @@ print("deaf", flush=True)
 time.sleep(600)
 """
 RUN_ONE = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from services.local.supervisor import Process, Supervisor, lock_folder
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's child inherits that it is ignored
 folder = Path(sys.argv[1])
 lock = lock_folder(folder)
 supervisor = Supervisor(folder)
