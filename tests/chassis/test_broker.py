@@ -42,7 +42,7 @@ async def test_topics_are_as_the_map_has_them(kafka: Kafka) -> None:
 
 
 async def test_a_topic_that_nobody_made_does_not_come_into_being(kafka: Kafka, reader: AIOKafkaConsumer) -> None:
-    curious = AIOKafkaConsumer("not-in-the-map", bootstrap_servers=kafka.bootstrap)
+    curious = AIOKafkaConsumer("not-in-the-map", bootstrap_servers=kafka.bootstrap, request_timeout_ms=1500)
     try:
         with pytest.raises(UnknownTopicOrPartitionError):
             await curious.start()

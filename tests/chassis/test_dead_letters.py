@@ -38,6 +38,11 @@ async def only_case(read_topic: Topics) -> str:
     return letter.case_id
 
 
+async def releases(read_topic: Topics) -> list[MessageReleased]:
+    """What was let go or set aside."""
+    return [each for each in await read_topic.events("dead-letters") if isinstance(each, MessageReleased)]
+
+
 async def test_later_events_of_the_key_wait_and_go_in_order_after_send_again(
     run_service: RunService, publish: Publish, read_topic: Topics
 ) -> None:
@@ -55,7 +60,7 @@ async def test_later_events_of_the_key_wait_and_go_in_order_after_send_again(
         answers = await eventually(lambda: at_least(5, read_topic("subscriptions", "sub-1")))
         assert orders(answers) == ["o1", "o2", "o3", "o4", "o5"]
         assert [each.envelope.sequence for each in answers] == [1, 2, 3, 4, 5]
-        released = [each for each in await read_topic.events("dead-letters") if isinstance(each, MessageReleased)]
+        released = await eventually(lambda: releases(read_topic))
         assert [(each.case_id, each.service, each.outcome) for each in released] == [(case_id, NAME, "handled")]
         assert {row.state for row in await letters(service)} == {"released"}
 
@@ -72,7 +77,7 @@ async def test_set_aside_leaves_one_record_out_and_lets_the_others_go(
         await publish(decided(case_id, "set_aside"))
         await eventually(lambda: notes.seen == ["o1", "o2"])
         await eventually(lambda: not_parked(service))
-        released = [each for each in await read_topic.events("dead-letters") if isinstance(each, MessageReleased)]
+        released = await eventually(lambda: releases(read_topic))
         assert [each.outcome for each in released] == ["set-aside"]
 
 
@@ -153,7 +158,7 @@ async def test_a_poison_read_again_after_its_decision_holds_up_nothing(
     async with run_service(NAME, notes.handlers, database=database, resume=True) as service:
         await eventually(lambda: notes.seen == ["o1"])
         assert await letters(service, "waiting") == []
-        found = await read_topic.events("dead-letters")
+        found = await eventually(lambda: at_least(2, read_topic.events("dead-letters")))
         assert [type(each) for each in found] == [MessageDeadLettered, MessageReleased]
 
 

@@ -274,7 +274,7 @@ async def test_a_stop_does_not_wait_for_a_consumer_that_only_waits_for_the_datab
     run_service: RunService, publish: Publish, read_topic: Topics, wired: tuple[str, Wire]
 ) -> None:
     database, wire = wired
-    async with run_service(NAME, Notes().handlers, database=database) as service:
+    async with run_service(NAME, Notes().handlers, database=database, lease=1.0) as service:
         await publish(confirmed("o1"))
         await eventually(lambda: read_topic("subscriptions"))
         await wire.cut()
