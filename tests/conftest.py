@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,7 @@ import pytest
 import pytest_asyncio
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from fastapi import APIRouter
 
 from contracts.topics import MEBIBYTE, TOPICS
@@ -55,7 +57,7 @@ async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kafka
     """A Kafka broker of this session, with the topics of the map."""
     server = Kafka(tmp_path_factory.mktemp("kafka"))
     server.start(silent)
-    await broker.provision([server.bootstrap], TOPICS)
+    await broker.provision([server.bootstrap], TOPICS, wait=30)
     yield server
     server.kill(1)  # nobody needs its data any more
 
@@ -66,7 +68,9 @@ async def reader(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = new_reader(kafka.bootstrap)
     await consumer.start()
     yield consumer
-    await consumer.stop()
+    # Tests that are not async keep the loop away for longer than a fetch may take; that it timed out is told here.
+    with suppress(KafkaError, asyncio.CancelledError):
+        await consumer.stop()
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -114,9 +114,15 @@ class Crowd:
 
 
 async def evening(
-    doors: Doors, clock_file: Path, count: int, trouble: Callable[[], Awaitable[None]], *, at_once: int = 24
+    doors: Doors,
+    clock_file: Path,
+    count: int,
+    trouble: Callable[[], Awaitable[None]],
+    enough: Callable[[], bool],
+    *,
+    at_once: int = 24,
 ) -> Evening:
-    """Send `count` orders, `at_once` of them at the same time, while `trouble` goes on until all have ended."""
+    """Send `count` orders, and more until there was `enough` trouble, `at_once` of them at the same time."""
     turns = asyncio.Semaphore(at_once)
     first = datetime.now(UTC)
     async with httpx.AsyncClient(timeout=15, limits=httpx.Limits(max_connections=at_once)) as client:
@@ -129,6 +135,8 @@ async def evening(
         breaking = asyncio.ensure_future(trouble())
         try:
             ended = await asyncio.gather(*(in_turn(number) for number in range(count)))
+            while not enough():
+                ended += await asyncio.gather(*(in_turn(number) for number in range(len(ended), len(ended) + at_once)))
         finally:
             breaking.cancel()
             await asyncio.gather(breaking, return_exceptions=True)
