@@ -68,7 +68,8 @@ class Order(Data):
     """An order as its consumers need it [ProductOrder]; the customer is named by id only.
 
     `offer` is the version resolved once at the sale; `price` is what the customer is asked to confirm;
-    `subscription_version` is the version it was assessed against (null for a new subscription).
+    `subscription_version` is the version it was assessed against (null for a new subscription). `attempt` counts how
+    often it was sent on its way: whoever held it judges it again when it comes with a higher one.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Order(Data):
     reverses: str | None = None
     sold_at: AwareDatetime
     received_at: AwareDatetime
+    attempt: StrictInt = 0
 
 
 class OrderEvent(Event):

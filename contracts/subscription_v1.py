@@ -12,8 +12,8 @@ from contracts.event import Data, Event
 from contracts.offer_v1 import Offer, OfferRef
 from contracts.order_v1 import Discrepancy, Order
 
-TELEPHONY = "telephony"
-"""The service that numbers belong to."""
+NUMBERED = frozenset({"telephony", "mobile"})
+"""The services that numbers belong to."""
 
 
 class SubscribedService(Data):
@@ -61,7 +61,7 @@ class Subscription(Data):
                 "offer": offer.ref,
                 "services": services_of(offer),
                 "equipment": (*kept, *(Equipment(type=each) for each in types)),
-                "numbers": self.numbers if any(each.code == TELEPHONY for each in offer.services) else (),
+                "numbers": self.numbers if any(each.code in NUMBERED for each in offer.services) else (),
             }
         )
 
@@ -94,10 +94,21 @@ def lost(before: Subscription, after: Subscription) -> tuple[str, ...]:
     return (*gone, *lower)
 
 
+def beyond(names: Sequence[str], others: Sequence[str]) -> list[str]:
+    """What stands in `names` and not in `others`, each as often as it is too much: two decoders are two."""
+    left = list(others)
+    found = []
+    for name in names:
+        if name in left:
+            left.remove(name)
+        else:
+            found.append(name)
+    return found
+
+
 def judge_removals(gone: Sequence[str], removals: Sequence[str], stage: str) -> list[Discrepancy]:
     """Compare what would be lost with what the order names; both directions, each with its list."""
-    unnamed = [name for name in gone if name not in removals]
-    excess = [name for name in removals if name not in gone]
+    unnamed, excess = beyond(gone, removals), beyond(removals, gone)
     found = []
     if unnamed:
         found.append(

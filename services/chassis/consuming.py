@@ -280,7 +280,9 @@ class Consumer:
         if dead_letters.carry_out(event, tx):
             return
         handler = self._handlers.get(event.type)
-        if handler is not None:
+        if handler is None:
+            return
+        with telemetry.about(event.subject, tx.cause.traceparent):
             tx.publish(*(await handler(event, tx) or ()))
 
     async def _refused(self, item: Item, error: SQLAlchemyError) -> int:

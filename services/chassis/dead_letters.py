@@ -181,6 +181,12 @@ def missing(tx: Transaction, topic: str, key: str, *, after: int, found: int) ->
     tx.publish(DiscrepancyFound(case_id=case_id, subscription_id=key, discrepancies=(gap,)))
 
 
+def job_failed(tx: Transaction, name: str, error: str) -> None:
+    """Report a job that failed in every attempt: nobody else would tell that what it was for does not happen."""
+    fault = Discrepancy(code="message.unhandled", path=f"/jobs/{name}", given=_text(error[:500]), stage=tx.unit.service)
+    tx.publish(DiscrepancyFound(case_id=tx.same_id("job-failed"), discrepancies=(fault,)))
+
+
 def is_decision(event: Event | None) -> bool:
     """Whether an event is a reviewer's decision: those are never parked, for they let go what is."""
     return isinstance(event, CaseDecided)

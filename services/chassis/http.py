@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from services.chassis import telemetry
 from services.chassis.database import is_infrastructure, is_refused_data
+from services.chassis.faults import preferred_language, translated
 from services.chassis.ids import new_traceparent
 from services.chassis.transaction import Cause, Transaction
 
@@ -118,8 +119,9 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    faults = [
-        {"pointer": "/" + "/".join(str(part) for part in each["loc"][1:]), "code": each["type"], "detail": each["msg"]}
+    language = preferred_language(request.headers.get("accept-language", ""))
+    faults: list[dict[str, Any]] = [
+        dict(translated("/" + "/".join(map(str, each["loc"][1:])), each["type"], each["msg"], language))
         for each in cast("RequestValidationError", error).errors()
     ]
     return problem_response(request, Problem(422, "request.invalid", f"{len(faults)} faults", errors=faults))

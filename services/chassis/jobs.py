@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col
 
-from services.chassis import telemetry
+from services.chassis import dead_letters, telemetry
 from services.chassis.clock import Clock
 from services.chassis.database import JobRow, is_infrastructure
 from services.chassis.job import GaveUp, Job, TryAgainError
@@ -162,7 +162,8 @@ class Worker:
             stored = Cause(**row.cause)
             cause = Cause(row.id, "job", stored.correlation_id, stored.id, stored.traceparent)
             tx = unit.transaction(cause)
-            tx.publish(*(await handler(payload, *answers, tx) or ()))
+            with telemetry.about(getattr(payload, "order_id", None), cause.traceparent):
+                tx.publish(*(await handler(payload, *answers, tx) or ()))
             unit.absorb(tx)
             await unit.commit()
         telemetry.JOBS.labels(row.name, "done").inc()
@@ -202,8 +203,15 @@ class Worker:
             values["failed_at"] = self._clock.now()
             log.error("job.gave-up", job=row.name, job_id=row.id)
         try:
-            async with self._engine.begin() as connection:
+            async with self._engine.connect() as connection:
+                unit = UnitOfWork(self._service, connection, self._clock)
                 await connection.execute(update(JobRow).where(col(JobRow.id) == row.id).values(**values))
+                if "failed_at" in values:
+                    tx = unit.transaction(Cause(row.id, "job", attempt=row.attempts))
+                    dead_letters.job_failed(tx, row.name, error)
+                    unit.absorb(tx)
+                await unit.commit()
+            self.on_commit()
         except (SQLAlchemyError, OSError) as away:
             log.warning("job.claim-kept", job=row.name, error=repr(away))  # it runs out, and somebody tries again
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.database import ApiKey, ConsumerState
-from services.chassis.http import transact
+from services.chassis.http import Problem, transact
 from services.chassis.ids import new_secret, sha256
 from services.chassis.keys import Principal, Role, allow
 from services.chassis.transaction import Transaction
@@ -41,6 +41,19 @@ async def make_key(body: NewKey, request: Request, _: Operator) -> dict[str, str
 
     await transact(request, keep)
     return {"sha256": hashed} | ({"key": secret} if secret else {})
+
+
+@router.delete("/v1/keys/{sha256_of_key}", status_code=204)
+async def revoke_key(sha256_of_key: str, request: Request, _: Operator) -> None:
+    """Let a key open nothing any more, named by its hash."""
+
+    async def revoke(tx: Transaction) -> None:
+        known = await tx.get(ApiKey, sha256_of_key)
+        if known is None:
+            raise Problem(404, "key.unknown", "there is no key with this hash")
+        tx.put(ApiKey(**{**known.model_dump(), "revoked_at": known.revoked_at or tx.now}))
+
+    await transact(request, revoke)
 
 
 @router.post("/v1/consumer/resume", status_code=202)

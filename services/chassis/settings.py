@@ -27,8 +27,6 @@ class Settings(BaseSettings):
     batch_size: int = 500
     batch_wait_ms: int = 10
     technical_cases_per_minute: int = 200
-    late_offer_wait: float = Field(default=5.0, description="real seconds to wait for an offer named by an order")
-    late_customer_wait: float = Field(default=60.0, description="real seconds to wait for a customer who is only late")
     job_concurrency: int = 16
     job_attempts: int = Field(default=8, description="calls to the outside before a job gives up")
     job_claim: float = Field(default=30.0, description="seconds after which a dead process's job is taken over")

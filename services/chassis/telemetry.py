@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from typing import Any
 
@@ -79,6 +80,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
+def about(order_id: str | None, traceparent: str | None) -> AbstractContextManager[None]:
+    """Say in every line that is logged within what it is about: the order (an event's subject), and the trace."""
+    return structlog.contextvars.bound_contextvars(order_id=order_id, trace_id=trace_id(traceparent))
+
+
 def trace_id(traceparent: str | None) -> str | None:
     """Return the trace id inside a W3C traceparent; None where it is none."""
     found = _TRACEPARENT.match(traceparent or "")
@@ -87,7 +93,11 @@ def trace_id(traceparent: str | None) -> str | None:
 
 def broker_middlewares() -> list[Any]:
     """Trace batches with OpenTelemetry, if the extra is installed and an exporter is configured."""
-    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or find_spec("opentelemetry.exporter") is None:
+    if (
+        not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        or find_spec("opentelemetry") is None
+        or find_spec("opentelemetry.exporter") is None
+    ):
         return []
     from faststream.kafka.opentelemetry import KafkaTelemetryMiddleware  # noqa: PLC0415 - an extra
     from opentelemetry import trace  # noqa: PLC0415 - an extra

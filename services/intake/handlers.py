@@ -23,7 +23,7 @@ from services.chassis.job import job
 from services.chassis.transaction import Transaction
 from services.intake import life, rules, store
 from services.intake.life import AssessLater, ExpireConfirmation, WatchState, changed
-from services.intake.store import ConfirmationRow, OfferRow, OrderRow, SubscriptionRow
+from services.intake.store import ConfirmationRow, OfferRow, OrderRow
 
 
 class UnknownOrderError(LookupError):
@@ -51,7 +51,7 @@ async def keep_subscription(
     event: SubscriptionChanged, tx: Transaction
 ) -> list[OrderCompleted | OrderPending | OrderHeld]:
     """Keep what the customer has now, and complete the order if it is charged already."""
-    known = await tx.get(SubscriptionRow, event.subscription.id) or SubscriptionRow(id=event.subscription.id)
+    known = await store.subscription(tx, event.subscription.id)
     if known.subscription is None or known.subscription.version < event.subscription.version:
         tx.put(changed(known, subscription=event.subscription))
     if event.order is not None:
@@ -63,7 +63,7 @@ async def keep_subscription(
 @consumes(ChargesStarted)
 async def keep_charges(event: ChargesStarted, tx: Transaction) -> list[OrderCompleted | OrderPending | OrderHeld]:
     """Keep what the customer pays from now on, and complete the order if it is done already."""
-    known = await tx.get(SubscriptionRow, event.subscription_id) or SubscriptionRow(id=event.subscription_id)
+    known = await store.subscription(tx, event.subscription_id)
     if known.charged_version < event.subscription_version:
         charges = (*known.charges, event.charge) if event.charge else known.charges
         tx.put(changed(known, charges=charges, charged_version=event.subscription_version))
@@ -97,6 +97,8 @@ async def finish_cancellation(event: ChangeCancelled, tx: Transaction) -> list[O
     """Cancel an order now that it is known that nothing of it was done."""
     row = await _order(tx, event.order_id)
     reason = row.history[-1]["reason"] or "cancelled"
+    if row.state == "held":  # the network's refusal came in between
+        row = life.move(tx, row, "assessingCancellation", "provisioning", reason)
     row = life.move(tx, row, "pendingCancellation", "provisioning")
     await life.cancelled(tx, row, "provisioning", reason)
     return []
@@ -123,7 +125,9 @@ async def carry_out_decision(
             await life.reject(tx, row, event.reviewer, event.reason)
         case "reject" | "cancel":
             await life.cancel(tx, row, event.reviewer, event.reason)
-        case "send_again" | "set_aside":
+        case "send_again" if not row.attempt:
+            await life.assess(tx, row, event.reviewer)
+        case "send_again":
             life.start(tx, row, event.reviewer, "sent-again")
         case "apply_published_price" | "honour_quote":
             await _decide_price(tx, row, event)
@@ -141,7 +145,8 @@ async def _decide_price(tx: Transaction, row: OrderRow, event: CaseDecided) -> N
         reviewer=event.reviewer,
         honoured=await _honoured(tx, row) if honours else None,
     )
-    row = changed(row, order=row.order.model_copy(update={"decision": decision}))
+    if not (row.order.decision and row.order.decision.honoured):  # an honoured quote stays, whatever else is decided
+        row = changed(row, order=row.order.model_copy(update={"decision": decision}))
     left = rules.unresolved(row.discrepancies, row.resolved)
     if left:
         life.held_by(tx, row, left, event.case_id, event.reviewer)

@@ -123,7 +123,7 @@ def hold(tx: Transaction, row: OrderRow, found: Sequence[Discrepancy], by: str) 
             agent=order.agent,
             discrepancies=tuple(found),
             published_monthly=order.price.new_monthly if order.price else None,
-            quoted_monthly=order.quote.monthly_total if order.quote else None,
+            quoted_monthly=rules.quoted_monthly(order),
         )
     )
     return held_by(tx, row, found, case_id, by)
@@ -172,7 +172,9 @@ async def confirm(tx: Transaction, row: OrderRow) -> OrderRow:
 
 def start(tx: Transaction, row: OrderRow, by: str, medium: str) -> OrderRow:
     """Send an order on its way to provisioning; again with a higher attempt after a reviewer's decision."""
-    row = move(tx, changed(row, attempt=row.attempt + 1, discrepancies=()), "inProgress", by)
+    attempt = row.attempt + 1
+    row = changed(row, attempt=attempt, order=row.order.model_copy(update={"attempt": attempt}), discrepancies=())
+    row = move(tx, row, "inProgress", by)
     tx.publish(OrderConfirmed(order=row.order, confirmed_at=tx.now, medium=medium, attempt=row.attempt))
     watch(tx, row, "order.overdue", settings.in_progress_seconds)
     return row

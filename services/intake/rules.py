@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.invoice_v1 import Charge, in_force
@@ -77,7 +77,7 @@ def assess(order: Order, facts: Facts) -> Assessment:
     if order.action != "add" and not is_hers(order, facts.subscription):
         return Assessment(None, None, (*found, _discrepancy("subscription.unknown", "/subscription_id")))
     if order.action == "terminate":
-        return Assessment(None, _terminated_price(order, facts), (*found, *_judge_loss(order, facts, None)))
+        return _assess_end(order, facts, found)
     offer = resolve(order, facts.publications)
     if isinstance(offer, str):
         return Assessment(None, None, (*found, _discrepancy(offer, "/offer", given=order.offer_code)))
@@ -90,6 +90,13 @@ def assess(order: Order, facts: Facts) -> Assessment:
         return Assessment(offer.ref, None, (*found, _discrepancy("price.currency", "/subscription_id", *currencies)))
     found += [*judge_quote(order.quote or Quote(), published, current), *_judge_loss(order, facts, offer)]
     return Assessment(offer.ref, price_of(_decided(published, order.decision), current), tuple(found))
+
+
+def _assess_end(order: Order, facts: Facts, found: list[Discrepancy]) -> Assessment:
+    price = _terminated_price(order, facts)
+    if price is None:
+        found.append(_discrepancy("price.missing", "/subscription_id"))
+    return Assessment(None, price, (*found, *_judge_loss(order, facts, None)))
 
 
 def resolve(order: Order, publications: Iterable[Publication]) -> Offer | OfferFault:
@@ -209,20 +216,36 @@ def honoured(order: Order, publications: Iterable[Publication], current: Money |
     if isinstance(offer, str):
         raise NothingToHonourError(f"{order.id}: {offer}")
     published = offer.price(order.channel, order.action, order.sold_at)
-    quote = order.quote or Quote()
-    totals = [published.monthly_total, *([quote.monthly_total] if quote.monthly_total else [])]
-    if quote.monthly_change is not None:
-        totals.append(quote.monthly_change if current is None else current + quote.monthly_change)
+    quote, currency = order.quote or Quote(), published.monthly_full.currency
+    totals = [published.monthly_total, *_quoted_totals(quote, current, currency)]
     total = min(totals, key=lambda each: each.amount)
     promotion = quote.promotion or published.promotion
     below_full = Money(amount=total.amount - published.monthly_full.amount, currency=total.currency)
     months = promotion.months if promotion else None
+    told_once = quote.one_off if quote.one_off and quote.one_off.currency == currency else published.one_off
     return Price(
         monthly_total=total,
         monthly_full=published.monthly_full if months else total,
-        one_off=min((published.one_off, quote.one_off or published.one_off), key=lambda each: each.amount),
+        one_off=min((published.one_off, told_once), key=lambda each: each.amount),
         promotion=Promotion(monthly=below_full, months=months) if months and below_full.amount else None,
     )
+
+
+def _quoted_totals(quote: Quote, current: Money | None, currency: str) -> list[Money]:
+    """What the agent told, as monthly totals; a part in another currency cannot be honoured."""
+    told = [each for each in (quote.monthly_total,) if each is not None and each.currency == currency]
+    change = quote.monthly_change
+    if change is not None and change.currency == currency:
+        told.append(change if current is None else current + change)
+    return told
+
+
+def quoted_monthly(order: Order) -> Money | None:
+    """What the agent told, as a monthly total, for the reviewer to compare; the lowest where the parts contradict."""
+    if order.quote is None or order.price is None:
+        return order.quote.monthly_total if order.quote else None
+    told = _quoted_totals(order.quote, order.price.current_monthly, order.price.new_monthly.currency)
+    return min(told, key=lambda each: each.amount, default=order.quote.monthly_total)
 
 
 def unresolved(discrepancies: Iterable[Discrepancy], resolved: Iterable[str]) -> tuple[Discrepancy, ...]:
@@ -253,4 +276,4 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
 
 
 def _zulu(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

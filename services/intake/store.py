@@ -115,6 +115,19 @@ class IdempotencyRow(Table, table=True):
     created_at: datetime = moment()
 
 
+async def subscription(tx: Transaction, subscription_id: str) -> SubscriptionRow:
+    """Read and lock a subscription; one that is not here yet is locked by its id and looked for again.
+
+    What is known of it comes from two topics, maybe to two processes at once: the later must see the other's row.
+    """
+    row = await tx.get(SubscriptionRow, subscription_id)
+    if row is not None:
+        return row
+    await tx.scalar(select(func.pg_advisory_xact_lock(func.hashtextextended(subscription_id, 0))))
+    statement = select(SubscriptionRow).where(SubscriptionRow.id == subscription_id).with_for_update()  # type: ignore[arg-type]
+    return next(iter(await tx.select(SubscriptionRow, statement)), SubscriptionRow(id=subscription_id))
+
+
 async def publications(tx: Transaction, code: str | None) -> list[Publication]:
     """Every version of an offer that is known here."""
     rows = await tx.select(OfferRow, select(OfferRow).where(OfferRow.code == code))  # type: ignore[arg-type]

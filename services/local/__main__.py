@@ -24,7 +24,11 @@ from services.local import clock as moving
 from services.local import following, loading
 from services.local.demo import Demo, StoryBrokenError
 from services.local.doors import Doors, NotQuietError, StackNotFoundError
+from services.local.kafka import KafkaError
+from services.local.ports import PortInUseError
+from services.local.postgres import PostgresError
 from services.local.stack import DEFAULT_START, Options, Stack
+from services.local.supervisor import FolderInUseError, ProcessError
 
 app = typer.Typer(
     help="AsQuoted: what the customer was quoted is what the customer gets and pays.",
@@ -95,6 +99,7 @@ def up(
 @app.command()
 def demo() -> None:
     """Tell the story step by step on a system of its own, then audit it."""
+    violations = 1  # until the audit says otherwise: a demo that was interrupted showed nothing
     with tempfile.TemporaryDirectory(prefix="asquoted-") as folder, _interruptible():
         options = Options(Path(folder), start=DEFAULT_START)
         with running(options) as stack, Doors(stack.description) as doors:
@@ -232,8 +237,9 @@ def offers_publish(file: Path, stack: StackFile = DEFAULT_STACK_FILE, as_json: A
     if as_json:
         console.print_json(answer.text)
     elif answer.is_success:
-        for each in answer.json()["items"]:
-            console.print(f"[green]published[/green] {each['code']} v{each['version']}")
+        for what in ("published", "already_published"):
+            for each in answer.json()[what]:
+                console.print(f"[green]{what.replace('_', ' ')}[/green] {each['code']} v{each['version']}")
     else:
         for fault in answer.json()["errors"]:
             errors.print(f"{file}:{fault.get('line', '?')}: {fault['code']}: {fault['detail']} ({fault['pointer']})")
@@ -285,11 +291,25 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+ANTICIPATED = (
+    StackNotFoundError,
+    NotQuietError,
+    StoryBrokenError,
+    moving.ClockError,
+    FolderInUseError,
+    PortInUseError,
+    ProcessError,
+    KafkaError,
+    PostgresError,
+    httpx.HTTPError,
+)
+
+
 def main() -> None:
     """Run the command; what went wrong is said in one line, with exit code 1."""
     try:
         app()
-    except (StackNotFoundError, NotQuietError, StoryBrokenError, moving.ClockError, httpx.HTTPError) as error:
+    except ANTICIPATED as error:
         errors.print(f"[red]asquoted:[/red] {error}", highlight=False)
         sys.exit(1)
 

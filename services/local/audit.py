@@ -21,7 +21,7 @@ from contracts.invoice_v1 import ChargesStarted
 from contracts.money import Money
 from contracts.offer_v1 import OfferPublished, OfferWithdrawn, Publication, on_sale
 from contracts.order_v1 import FINAL, OrderEvent
-from contracts.subscription_v1 import SubscriptionChanged, lost
+from contracts.subscription_v1 import SubscriptionChanged, beyond, lost
 from contracts.topics import BY_NAME
 from services.local.records import Record, read_all
 
@@ -216,8 +216,15 @@ def _charged(started: ChargesStarted) -> Figures:
 
 
 def once(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """No effect happens twice: one change and one charge per subscription version, one commission per order."""
-    changed = Counter((e.subscription.id, e.subscription.version) for _, e in evidence.events(SubscriptionChanged))
+    """No effect happens twice: one change and one charge per subscription version, one commission per order.
+
+    A change that is said again, because a reviewer sent its order again, is the same change.
+    """
+    changes = {
+        (event.subscription.id, event.subscription.version, event.subscription.model_dump_json())
+        for _, event in evidence.events(SubscriptionChanged)
+    }
+    changed = Counter((identity, version) for identity, version, _ in changes)
     charged = Counter((e.subscription_id, e.subscription_version) for _, e in evidence.events(ChargesStarted))
     paid = Counter((e.order_id, "commission") for _, e in evidence.events(CommissionHeld))
     activated = Counter((call["id"], call["version"]) for call in evidence.calls)
@@ -249,7 +256,7 @@ def removals(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for record, event in evidence.events(SubscriptionChanged):
         gone = lost(event.before, event.subscription) if event.before else ()
         named = event.order.removals if event.order else ()
-        unnamed = [name for name in gone if name not in named]
+        unnamed = beyond(gone, named)
         if unnamed:
             yield record.place, f"{event.subscription.id} lost {', '.join(unnamed)}, which nobody named"
 

@@ -60,6 +60,9 @@ def _key(doors: Doors, service: str, key: str, role: str, **who: Any) -> None:  
 
 
 def _partners(doors: Doors, partners: dict[str, Any]) -> None:
+    _operator(doors, "intake", "/v1/partners/service-desk", {"agents": ["desk"]})
+    contact = {"email": "desk@asquoted.example", "language": "fr"}
+    _operator(doors, "notification", "/v1/partners/service-desk", contact)
     for partner in partners["partners"]:
         _operator(doors, "intake", f"/v1/partners/{partner['id']}", {"agents": partner["agents"]})
         contact = {"email": partner["email"], "language": partner["language"]}

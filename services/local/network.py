@@ -174,7 +174,11 @@ def _lines(journal: Path | None) -> Iterator[str]:
 def _put_in_place(asked: Activation) -> InPlace:
     """What is there once this is done: serials and, for telephony, a number that were not given are invented."""
     numbers = asked.numbers
-    if asked.action != "deactivate" and not numbers and any(each.code == "telephony" for each in asked.services):
+    if (
+        asked.action != "deactivate"
+        and not numbers
+        and any(each.code in {"telephony", "mobile"} for each in asked.services)
+    ):
         numbers = [f"+32{secrets.randbelow(90_000_000) + 10_000_000}"]
     return InPlace(
         id=asked.id,

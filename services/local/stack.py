@@ -66,8 +66,8 @@ class Stack:
     def start(self) -> None:
         """Start everything up to services that are ready; the demo data is loaded by the caller."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.file.unlink(missing_ok=True)
         self._lock = lock_folder(self.folder)
+        self.file.unlink(missing_ok=True)
         self.secrets = _secrets(self.folder / "secrets.json")
         self._set_clock()
         bootstrap = self._start_kafka()
@@ -85,12 +85,13 @@ class Stack:
 
     def stop(self) -> None:
         """Stop what was started, the services first."""
+        if self._lock is None:
+            return  # the folder is somebody else's
         self.file.unlink(missing_ok=True)
         for part in (self.supervisor, self.kafka, self.postgres):
             if part is not None:
                 part.stop()
-        if self._lock is not None:
-            self._lock.release()
+        self._lock.release()
 
     def _set_clock(self) -> None:
         file = self.folder / "clock.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal
 
 from contracts.dead_letter_v1 import DiscrepancyFound
@@ -108,14 +108,18 @@ async def finish_change(
 
 
 @consumes(OrderCancellationRequested, reads=_rows)
-async def cancel_change(event: OrderCancellationRequested, tx: Transaction) -> list[ChangeCancelled]:
+async def cancel_change(
+    event: OrderCancellationRequested, tx: Transaction
+) -> list[ChangeCancelled | ChangeHeld | DiscrepancyFound]:
     """Cancel a change of which nothing was done.
 
     One that is under way at the network cannot be stopped: it completes, and SubscriptionChanged is the answer (or
-    ChangeFailed). One that is done was answered; undoing it takes a reversal.
+    ChangeFailed). One that is done is held for a person: undoing it takes a reversal.
     """
     known = await tx.get(ChangeRow, event.order.id)
-    if store.state(known) in {"planned", "done", "cancelled"}:
+    if store.state(known) == "done":
+        return [*_held(tx, event.order, rules.done_already())]
+    if store.state(known) in {"planned", "cancelled"}:
         return []
     store.keep_change(tx, event.order, known.attempt if known else 0, "cancelled")
     return [ChangeCancelled(order_id=event.order.id, subscription_id=event.order.subscription_id)]
@@ -130,7 +134,7 @@ async def _change(tx: Transaction, order: Order, attempt: int, tries_left: int) 
     decision = rules.change(current, order, offer, today, store.network(row))
     if isinstance(decision, rules.Held):
         store.keep_change(tx, order, attempt, "held")
-        return _held(tx, order, decision)
+        return [*_held(tx, order, decision)]
     store.keep_change(tx, order, attempt, "planned", decision)
     store.begin(tx, row, order, decision.after)
     tx.schedule(
@@ -147,7 +151,7 @@ def _without_offer(tx: Transaction, order: Order, attempt: int, tries_left: int)
     return []
 
 
-def _held(tx: Transaction, order: Order, held: rules.Held) -> list[Answer]:
+def _held(tx: Transaction, order: Order, held: rules.Held) -> Sequence[ChangeHeld | DiscrepancyFound]:
     case = _case(tx, order, held.discrepancies) if held.discrepancies else None
     answer = ChangeHeld(
         order_id=order.id,

@@ -13,7 +13,7 @@ from contracts.event import Data
 from contracts.offer_v1 import Offer, OfferRef
 from contracts.order_v1 import Discrepancy, Order
 from contracts.subscription_v1 import (
-    TELEPHONY,
+    NUMBERED,
     Equipment,
     SubscribedService,
     Subscription,
@@ -150,9 +150,9 @@ def installed(after: Subscription, reported: Reported) -> Subscription:
         same = [each for each in free if each == device] or [each for each in free if each.type == device.type]
         free = [each for each in free if each not in same[:1]]
         devices += same[:1]
-    telephony = any(service.code == TELEPHONY for service in after.services)
+    numbered = any(service.code in NUMBERED for service in after.services)
     return after.model_copy(
-        update={"equipment": tuple(devices), "numbers": reported.numbers if telephony else ()},
+        update={"equipment": tuple(devices), "numbers": reported.numbers if numbered else ()},
     )
 
 
@@ -181,6 +181,11 @@ def offer_unknown(offer: OfferRef | None) -> Discrepancy:
 def failed(reason: str) -> Discrepancy:
     """The network did not do what was ordered."""
     return _discrepancy("provisioning.failed", "/subscription_id", reason)
+
+
+def done_already() -> Held:
+    """A cancellation that came when the network had done it."""
+    return Held((_discrepancy("order.conflict", "/state", "the change is done; undoing it takes a reversal"),))
 
 
 def _discrepancy(code: str, path: str, given: object = None) -> Discrepancy:

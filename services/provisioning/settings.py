@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.chassis.settings import Settings as ChassisSettings
+
+
+class Settings(ChassisSettings):
+    """A network may be away for most of an hour: whoever gives up earlier does not know what it did."""
+
+    job_attempts: int = 60
+
 
 class ProvisioningSettings(BaseSettings):
     """Where the network is and how long it is waited for; durations are real seconds."""

@@ -39,7 +39,7 @@ WITH_MESSAGE = frozenset({"message.unreadable", "message.unhandled"})
 RESOLVES: dict[Decision, frozenset[str]] = {
     "honour_quote": HONOURABLE,
     "apply_published_price": HONOURABLE | {"price.currency", "price.missing"},
-    "send_again": WITH_MESSAGE | {"provisioning.failed", "billing.mismatch"},
+    "send_again": WITH_MESSAGE | {"provisioning.failed", "billing.mismatch", "order.overdue", "order.conflict"},
 }
 """The codes that a decision can resolve, where it cannot resolve all."""
 
@@ -49,6 +49,7 @@ BESIDE_THE_ORDER = frozenset({"notice.undeliverable"})
 FINAL_EVENTS = (OrderCompleted, OrderRejected, OrderCancelled, OrderFailed)
 MONTHS_OF_A_YEAR = 12
 INTAKE = "intake"
+BILLING = "billing"
 
 
 class By(Data):
@@ -263,6 +264,8 @@ def unfit(case: Case, decision: Decision, codes: Sequence[str], *, confirmed: bo
             return Unfit(pointer="/decision", detail="an order waits for this case: cancel it")
         case "reject" | "cancel" if not case.holds_order:
             return Unfit(pointer="/decision", detail=f"no order waits for this case: {decision} has nothing to end")
+        case "cancel" if any(each.stage == BILLING for each in case.discrepancies):
+            return Unfit(pointer="/decision", detail="it is carried out already: send it again")
         case "reject" if confirmed or any(each.stage != INTAKE for each in case.discrepancies):
             return Unfit(pointer="/decision", detail="the order was confirmed already: cancel it")
     return None

@@ -32,6 +32,23 @@ def stale_copy(journey: Journey, line: Line, **changes: Any) -> None:
     asyncio.run(update())
 
 
+def billing_reads(journey: Journey, offer: str, version: int, monthly: int) -> None:
+    """Make billing's copy of an offer say another price than intake's."""
+    url = journey.doors.description["services"]["billing"]["database"]
+    statement = (
+        "UPDATE offer SET offer = jsonb_set(offer, '{monthly,amount}', $1::jsonb) WHERE code = $2 AND version = $3"
+    )
+
+    async def update() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(statement, str(monthly), offer, version)
+        finally:
+            await connection.close()
+
+    asyncio.run(update())
+
+
 def network(journey: Journey, line: Line, mode: str, times: int) -> None:
     url = f"{journey.doors.description['network']['url']}/control"
     body = {"subscription_id": line.subscription_id, "mode": mode, "seconds": 1.0, "times": times}
@@ -146,3 +163,37 @@ def test_a_partner_sees_only_its_own_orders(journey: Journey) -> None:
 def test_a_key_that_is_not_known_opens_nothing(journey: Journey) -> None:
     refused = journey.doors.call("intake", "GET", "/v1/orders", key="aq_partner_wrong", expect=(401,))
     assert (refused.status_code, refused.headers["content-type"]) == (401, "application/problem+json")
+
+
+def test_billing_charges_nothing_that_its_own_copy_does_not_say_and_judges_again_when_it_is_sent_again(
+    journey: Journey,
+) -> None:
+    line = journey.customer_with("TRIO", 2)
+    order = journey.order(journey.body(line))
+    link = journey.link(line)
+    billing_reads(journey, "TRIO-MAX", 2, 8200)
+    try:
+        journey.answer(link, "yes")
+        held = journey.becomes(order["id"], "held")
+    finally:
+        billing_reads(journey, "TRIO-MAX", 2, 8100)
+    assert {(each["code"], each["stage"]) for each in held["discrepancies"]} == {("billing.mismatch", "billing")}
+    assert journey.charged(line.subscription_id) == 7000
+    assert journey.decide(held["case_id"], "cancel").status_code == 409
+
+    assert journey.decide(held["case_id"], "send_again").is_success
+
+    journey.becomes(order["id"], "completed")
+    assert journey.charged(line.subscription_id) == 8100
+
+
+def test_an_order_that_waited_too_long_is_judged_once_it_is_sent_again(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    first = journey.order(journey.body(line, quote={"monthly_change": euro(500)}))
+    second = journey.order(journey.body(line))
+    journey.advance("2d1h")
+    waited = journey.becomes(second["id"], "held")
+    assert journey.decide(first["case_id"], "reject").is_success
+    journey.becomes(first["id"], "rejected")
+    assert journey.decide(waited["case_id"], "send_again").is_success
+    journey.becomes(second["id"], "pending")

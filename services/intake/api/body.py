@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from contracts.customer_v1 import Language
 from contracts.offer_v1 import Action, Channel
@@ -13,7 +14,7 @@ from contracts.order_v1 import Quote
 from services.chassis.faults import Fault, translated
 
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Moment = Annotated[AwareDatetime, Strict()]
+Moment = Annotated[AwareDatetime, Strict(), AfterValidator(lambda at: at.astimezone(UTC))]
 
 
 class Form(BaseModel):
