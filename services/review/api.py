@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from contracts.case_v1 import CaseDecided, Decision
 from contracts.money import Money
-from contracts.order_v1 import Discrepancy
+from contracts.order_v1 import Discrepancy, Order
 from services.chassis.faults import preferred_language, translated
 from services.chassis.http import Problem, service_of, transact
 from services.chassis.keys import Principal, allow
@@ -143,6 +143,7 @@ class Seen(BaseModel):
 class CaseDetail(CaseView):
     """A case with all that is known of it."""
 
+    order: Order | None
     failures: tuple[Failure, ...]
     message: Message | None
     decisions: tuple[Made, ...]
@@ -331,6 +332,7 @@ async def _detail(tx: Transaction, case: Case) -> CaseDetail:
     raw = await store.message(tx, case.id)
     return CaseDetail(
         **_view(case),
+        order=await store.ordered(tx, case.order_id),
         failures=case.failures,
         message=_message(raw) if raw else None,
         decisions=case.decisions,

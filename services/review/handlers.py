@@ -36,7 +36,7 @@ async def open_case(event: DiscrepancyFound, tx: Transaction) -> list[CaseOpened
     store.saw(tx, event, order_id=event.order_id, case_id=event.case_id)
     if await store.case(tx, event.case_id) is not None:
         return []
-    case = opened = rules.opened(event, tx.now)
+    case = opened = rules.owned(rules.opened(event, tx.now), await store.reviewers(tx))
     if case.order_id is not None and case.holds_order:
         order = await store.order(tx, case.order_id)
         case = rules.overtaken(case, order.standing, tx.now)
@@ -51,7 +51,7 @@ async def keep_message(event: MessageDeadLettered, tx: Transaction) -> list[Case
     event = rules.storable(event)
     store.saw(tx, event, case_id=event.case_id)
     before = await store.case(tx, event.case_id)
-    case = rules.failed(before, event, tx.now)
+    case = rules.owned(rules.failed(before, event, tx.now), await store.reviewers(tx))
     store.keep(tx, case)
     if before is not None:
         return []
@@ -131,11 +131,12 @@ async def _follow(event: OrderEvent, tx: Transaction) -> list[CaseClosed]:
     for case in cases:
         store.keep(tx, case)
     if standing != order.standing or cases != before:
-        _keep_order(tx, OrderRow(id=order.id, standing=standing, cases=order.cases), cases)
+        _keep_order(tx, OrderRow(id=order.id, standing=standing, cases=order.cases, order=event.order), cases)
     return [closed for earlier, case in zip(before, cases, strict=True) for closed in rules.closing(earlier, case)]
 
 
 def _keep_order(tx: Transaction, order: OrderRow, cases: list[Case]) -> None:
     closed = {case.id for case in cases if case.state in rules.CLOSED}
     known = dict.fromkeys([*order.cases, *(case.id for case in cases)])
-    tx.put(OrderRow(id=order.id, standing=order.standing, cases=[each for each in known if each not in closed]))
+    left = [each for each in known if each not in closed]
+    tx.put(OrderRow(id=order.id, standing=order.standing, order=order.order, cases=left))

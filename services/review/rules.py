@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -181,6 +182,17 @@ def opened(found: DiscrepancyFound, now: datetime) -> Case:
         published_monthly=found.published_monthly,
         quoted_monthly=found.quoted_monthly,
     )
+
+
+def owned(case: Case, reviewers: Sequence[tuple[str, Sequence[str]]]) -> Case:
+    """Give a case that nobody has to a reviewer who may decide it (S6): an owner and a due time, from the first moment.
+
+    `reviewers` are their names, each with the partners that they also work for.
+    """
+    able = [name for name, works_for in reviewers if not own_sale(case, works_for)]
+    if case.owner is not None or not able:
+        return case
+    return case.model_copy(update={"owner": able[zlib.crc32(case.id.encode()) % len(able)]})
 
 
 def failed(case: Case | None, letter: MessageDeadLettered, now: datetime) -> Case:

@@ -13,9 +13,9 @@ from sqlmodel import Field, SQLModel, col
 
 from contracts.dead_letter_v1 import MessageDeadLettered, RawHeader
 from contracts.event import Event
-from contracts.order_v1 import OrderConfirmed
+from contracts.order_v1 import Order, OrderConfirmed
 from contracts.topics import BY_EVENT
-from services.chassis.database import Json, moment
+from services.chassis.database import ApiKey, Json, moment
 from services.chassis.transaction import Transaction
 from services.review.rules import CLOSED, Case, Standing
 
@@ -66,6 +66,7 @@ class OrderRow(Table, table=True):
     __tablename__: ClassVar[str] = "order"
     id: str = Field(primary_key=True)
     standing: Standing = Field(sa_column=Column(Json(Standing), nullable=False))
+    order: Order | None = Field(default=None, sa_column=Column(Json(Order)))
     cases: list[str] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
 
 
@@ -124,6 +125,19 @@ def keep_message(tx: Transaction, letter: MessageDeadLettered) -> None:
 async def order(tx: Transaction, order_id: str) -> OrderRow:
     """Read an order and lock it; one of which nothing is known yet stands nowhere."""
     return await _locked(tx, OrderRow, order_id) or OrderRow(id=order_id, standing=Standing())
+
+
+async def ordered(tx: Transaction, order_id: str | None) -> Order | None:
+    """What was ordered, as it was last told; for showing, without a lock."""
+    rows = await tx.select(OrderRow, select(OrderRow).where(col(OrderRow.id) == order_id))
+    return rows[0].order if rows else None
+
+
+async def reviewers(tx: Transaction) -> list[tuple[str, list[str]]]:
+    """Who works cases, by name, each with the partners that they also work for."""
+    keys = select(ApiKey).where(col(ApiKey.role) == "reviewer", col(ApiKey.revoked_at).is_(None))
+    rows = await tx.select(ApiKey, keys.order_by(col(ApiKey.holder)))
+    return [(row.holder, row.attributes.get("works_for", [])) for row in rows]
 
 
 async def _locked(tx: Transaction, row_class: type[Row], identity: str) -> Row | None:

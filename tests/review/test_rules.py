@@ -326,3 +326,9 @@ def test_a_failure_keeps_what_the_service_said() -> None:
         service="billing", code="message.unreadable", reason="missing headers: ce_id", attempt=1, failed_at=NOW
     )
     assert technical("billing").failures == (expected,)
+
+
+def test_a_case_has_an_owner_from_the_first_moment_but_never_one_who_sold_it() -> None:
+    case = rules.opened(found("case-1", partner="gent-calls"), NOW)
+    assert rules.owned(case, [("ben", ["gent-calls"]), ("rita", [])]).owner == "rita"
+    assert rules.owned(case, [("ben", ["gent-calls"])]).owner is None

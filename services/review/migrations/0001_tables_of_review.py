@@ -43,6 +43,7 @@ def upgrade() -> None:
         "order",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("standing", postgresql.JSONB(), nullable=False),
+        sa.Column("order", postgresql.JSONB(), nullable=True),
         sa.Column("cases", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
