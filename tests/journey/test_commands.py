@@ -27,8 +27,8 @@ def test_the_audit_is_a_table_or_json_and_exits_with_0_where_all_is_well(stack: 
     assert json.loads(asquoted(stack, "audit", "--json").stdout) == []
 
 
-def test_consumers_are_listed_and_resumed(stack: Stack, journey: Journey) -> None:
-    assert journey
+@pytest.mark.usefixtures("journey")
+def test_consumers_are_listed_and_resumed(stack: Stack) -> None:
     states = json.loads(asquoted(stack, "consumers", "--json").stdout)
     assert states["billing"]["ready"] is True
     assert "notification" in asquoted(stack, "consumers").stdout
@@ -46,17 +46,15 @@ def test_events_of_one_order_are_printed_for_people_and_for_programs(stack: Stac
     assert "discrepancy.found.v1" in {each["type"] for each in lines}
 
 
-def test_the_clock_is_shown_and_a_bad_duration_is_refused_in_one_line(stack: Stack, journey: Journey) -> None:
-    assert journey
+@pytest.mark.usefixtures("journey")
+def test_the_clock_is_shown_and_a_bad_duration_is_refused_in_one_line(stack: Stack) -> None:
     assert asquoted(stack, "clock", "show").stdout.startswith("2026-")
     refused = asquoted(stack, "clock", "advance", "soon")
     assert (refused.returncode, len(refused.stderr.strip().splitlines())) == (1, 1)
 
 
-def test_offers_are_published_or_refused_with_the_line_of_every_fault(
-    stack: Stack, journey: Journey, tmp_path: Path
-) -> None:
-    assert journey
+@pytest.mark.usefixtures("journey")
+def test_offers_are_published_or_refused_with_the_line_of_every_fault(stack: Stack, tmp_path: Path) -> None:
     offer = """offers:
   - code: FROM-FILE
     version: 1
