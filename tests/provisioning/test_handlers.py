@@ -340,11 +340,13 @@ async def test_a_change_under_way_at_the_network_is_not_stopped(stage: Stage) ->
     ]
 
 
-async def test_a_done_change_is_not_cancelled(stage: Stage) -> None:
+async def test_a_done_change_is_not_cancelled_but_held_for_a_person(stage: Stage) -> None:
     await stage.have_trio()
     ordered = stage.order(to=DUO, removals=TV)
     await stage.confirm(ordered)
     await stage.answer()
     await stage.cancel(ordered)
-    assert len(await stage.settled()) == 2
+    held = (await stage.settled())[2]
+    assert isinstance(held, ChangeHeld)
+    assert [each.code for each in held.discrepancies] == ["order.conflict"]
     assert await stage.state(ordered) == "done"

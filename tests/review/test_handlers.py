@@ -13,7 +13,7 @@ from services.review import api, handlers
 from services.review.settings import Settings
 from tests.harness import START, Publish, RunService, Topics, eventually
 from tests.review import samples
-from tests.review.desk import Desk
+from tests.review.desk import REVIEWERS, Desk
 from tests.review.samples import discrepancy, found, held, letter, released
 
 
@@ -37,7 +37,8 @@ async def test_a_discrepancy_is_one_case_with_an_hour_to_decide(desk: Desk, read
     judged = found(case_id, "price.change", "price.monthly", of=order, published_monthly=samples.euros(8100))
     await desk.publish(judged, judged)  # the second is another message about the same case
     case = await desk.case(case_id)
-    assert (case["state"], case["codes"], case["owner"]) == ("open", ["price.change", "price.monthly"], "rita")
+    assert (case["state"], case["codes"]) == ("open", ["price.change", "price.monthly"])
+    assert case["owner"] in REVIEWERS
     assert (case["order_id"], case["partner"]) == (order.id, "liege-calls")
     assert case["due_at"].startswith("2026-11-20T18:00:")
     assert case["published_monthly"] == {"amount": 8100, "currency": "EUR"}
