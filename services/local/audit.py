@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 
+from contracts.case_v1 import CaseDecided
 from contracts.commission_v1 import CommissionHeld
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered
 from contracts.event import Event
@@ -149,6 +150,7 @@ def sequences(evidence: Evidence) -> Iterator[tuple[str, str]]:
 def charges(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Each charge is the price recomputed from the topic `offers` alone, or the amount of a recorded decision."""
     publications = _publications(evidence)
+    decided = {event.case_id for _, event in evidence.events(CaseDecided) if event.decision == "honour_quote"}
     changes = {
         (event.subscription.id, event.subscription.version): event for _, event in evidence.events(SubscriptionChanged)
     }
@@ -157,6 +159,9 @@ def charges(evidence: Evidence) -> Iterator[tuple[str, str]]:
         if change is None:
             yield record.place, f"{started.subscription_id} is charged for a version that it never had"
             continue
+        honoured = change.order.decision if change.order else None
+        if honoured and honoured.honoured and honoured.case_id not in decided:
+            yield record.place, f"{started.subscription_id} is charged by a decision that no reviewer took"
         expected = _expected_price(change, publications)
         charged = _charged(started)
         if expected != charged:

@@ -277,6 +277,16 @@ TABLE: dict[str, Row] = {
         {},
         [],
     ),
+    "an end of what nobody is known to pay for": (
+        {
+            "action": "terminate",
+            "offer_code": None,
+            "quote": None,
+            "removals": ("internet", "tv", "telephony", "decoder", "+3287123456"),
+        },
+        {"charges": ()},
+        [("price.missing", None, None)],
+    ),
     "an end that forgets the number": (
         {
             "action": "terminate",
@@ -329,6 +339,14 @@ def test_keeps_the_version_that_was_resolved_once_whatever_is_on_sale_now() -> N
     pinned = order(offer=OfferRef(code="TRIO-MAX", version=1), sold_at=sold, received_at=sold + timedelta(days=2))
     judged = rules.assess(pinned, facts(publications=_codes_of(publications(), "TRIO-MAX")))
     assert (judged.offer, judged.price and judged.price.new_monthly) == (pinned.offer, euro(7900))
+
+
+def test_keeps_a_version_that_is_on_sale_no_more() -> None:
+    judged = rules.assess(
+        order(offer=OfferRef(code="TRIO-MAX", version=1), quote=Quote(monthly_total=euro(7900))),
+        facts(publications=_codes_of(publications(), "TRIO-MAX")),
+    )
+    assert found(judged) == []
 
 
 def test_prices_what_the_customer_is_asked_to_confirm() -> None:

@@ -14,8 +14,16 @@ from contracts.dead_letter_v1 import DiscrepancyFound
 from contracts.event import Envelope, Event
 from contracts.invoice_v1 import Charge, ChargesStarted
 from contracts.money import Money
-from contracts.offer_v1 import Channel, Names, Offer, OfferedService, OfferPublished
-from contracts.order_v1 import Discrepancy, Order, OrderCompleted, OrderConfirmed, OrderHeld, OrderPending
+from contracts.offer_v1 import Channel, Names, Offer, OfferedService, OfferPublished, Price
+from contracts.order_v1 import (
+    Discrepancy,
+    Order,
+    OrderCompleted,
+    OrderConfirmed,
+    OrderHeld,
+    OrderPending,
+    PriceDecision,
+)
 from contracts.subscription_v1 import Subscription, SubscriptionChanged, services_of
 from contracts.topics import BY_EVENT
 from services.local import audit
@@ -172,6 +180,12 @@ def _without_tv() -> SubscriptionChanged:
     return changed(subscription=after.model_copy(update={"services": after.services[:1]}))
 
 
+def _honoured() -> SubscriptionChanged:
+    price = Price(monthly_total=euro(8100), monthly_full=euro(8100), one_off=euro(0))
+    decision = PriceDecision(kind="honour_quote", case_id="case-9", reviewer="nobody", honoured=price)
+    return changed(order=order("done", decision=decision))
+
+
 BREAKS: dict[str, tuple[str, Callable[[World], Any]]] = {
     "a row in another state than its last event": (STATE, lambda w: w.row("done").update(state="failed")),
     "a history that ends elsewhere": (STATE, lambda w: w.row("held").update(history=[{"state": "pending"}])),
@@ -187,6 +201,7 @@ BREAKS: dict[str, tuple[str, Callable[[World], Any]]] = {
     ),
     "an order without a key": (ORDER, lambda w: w.idempotency.pop()),
     "a charge one cent off": (CHARGE, lambda w: _replaced(w, ChargesStarted, charged(8101))),
+    "a charge by a decision that nobody took": (CHARGE, lambda w: _replaced(w, SubscriptionChanged, _honoured())),
     "a charge for a version that never was": (CHARGE, lambda w: w.events.append(charged(version=3))),
     "another change of the same version": (ONCE, lambda w: w.events.append(_without_tv())),
     "a charge twice": (ONCE, lambda w: w.events.append(charged())),
