@@ -16,7 +16,8 @@ from typing import Annotated, Any
 import httpx
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from contracts.topics import BY_NAME, SERVICES
 from services.local import audit as auditing
@@ -31,14 +32,17 @@ from services.local.stack import DEFAULT_START, Options, Stack
 from services.local.supervisor import FolderInUseError, ProcessError
 
 app = typer.Typer(
-    help="AsQuoted: what the customer was quoted is what the customer gets and pays.",
+    help="AsQuoted: what the customer was quoted is what the customer gets and pays. "
+    "Exit codes: 0 well, 1 something is wrong, 2 not understood.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-clock_app = typer.Typer(help="The business time of a stack.", no_args_is_help=True)
-offers_app = typer.Typer(help="The catalogue.", no_args_is_help=True)
+clock_app = typer.Typer(help="Show or move the business time of a stack.", no_args_is_help=True)
+offers_app = typer.Typer(help="Publish offers.", no_args_is_help=True)
+consumers_app = typer.Typer()
 app.add_typer(clock_app, name="clock")
 app.add_typer(offers_app, name="offers")
+app.add_typer(consumers_app, name="consumers")
 
 console = Console()
 errors = Console(stderr=True)
@@ -46,7 +50,7 @@ errors = Console(stderr=True)
 DATA = Path(".asquoted")
 StackFile = Annotated[Path, typer.Option("--stack", help="stack.json of the running stack")]
 DEFAULT_STACK_FILE = DATA / "stack.json"
-AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
 
 
 @contextmanager
@@ -113,9 +117,10 @@ def demo() -> None:
 
 @app.command()
 def audit(stack: StackFile = DEFAULT_STACK_FILE, as_json: AsJson = False) -> None:
-    """Check every database and every topic; exit 1 where something is broken."""
+    """Wait for quiet, then check every database and every topic; exit code 1 where something is broken."""
     doors = Doors.of(stack)
-    doors.quiet()
+    with errors.status("waiting until nothing is on its way"):
+        doors.quiet()
     if _audit(doors.description, as_json=as_json):
         raise typer.Exit(1)
 
@@ -125,101 +130,133 @@ def _audit(description: dict[str, Any], *, as_json: bool) -> int:
     evidence = auditing.gather(description, calls["items"] if isinstance(calls, dict) else calls)
     findings = auditing.judge(evidence)
     if as_json:
-        console.print_json(json.dumps([vars(each) for each in findings]))
+        _print_json([vars(each) for each in findings])
         return len(findings)
     title = f"audit of {len(evidence.records)} records, {len(evidence.orders)} orders"
-    table = Table("check", "violations", title=title)
+    table = Table("check", Column("violations", justify="right"), title=title)
     for name in auditing.CHECKS:
         count = sum(each.check == name for each in findings)
-        table.add_row(name, f"[red]{count}[/red]" if count else "[green]0[/green]")
+        table.add_row(name, f"[bold red]{count}[/bold red]" if count else "[green]0[/green]")
     console.print(table)
     for each in findings:
-        console.print(f"[red]{each.check}[/red]: {each.about} {each.fault}")
-    console.print(f"{len(findings)} violations")
+        _line(console, f"{each.check}: ", f"{each.about} {each.fault}", style="red")
+    style = "red" if findings else "green"
+    console.print(f"[{style}]{_counted(len(findings), 'violation')}[/{style}]", highlight=False)
     return len(findings)
 
 
+def _line(where: Console, mark: str, text: str, *, style: str) -> None:
+    """Print one line that is not wrapped, and in which nothing is taken for markup."""
+    where.print(Text(mark, style=style) + Text(text, style="default"), soft_wrap=True, highlight=False)
+
+
+def _print_json(value: object) -> None:
+    """Print for programs: no colours, no wrapping."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _misunderstood(text: str) -> typer.Exit:
+    """Say what was not understood; to be raised."""
+    _line(errors, "asquoted: ", text, style="red")
+    return typer.Exit(2)
+
+
 @clock_app.command("advance")
-def clock_advance(by: str, stack: StackFile = DEFAULT_STACK_FILE) -> None:
-    """Move business time forward by e.g. 14d or 90m; whatever falls due on the way is done at its time."""
+def clock_advance(
+    by: Annotated[str, typer.Argument(help="how far, e.g. 14d, 90m or 1h30m")], stack: StackFile = DEFAULT_STACK_FILE
+) -> None:
+    """Move business time forward; whatever falls due on the way is done at its time."""
     doors, file = Doors.of(stack), stack.parent / "clock.json"
-    with console.status("moving") as status:
+    with errors.status("moving") as status:
 
         def progress(at: datetime) -> None:
             status.update(f"moving: {at:%Y-%m-%d %H:%M:%S}")
 
         new = moving.advance(doors, file, moving.duration(by), progress)
-    console.print(f"business time is now {new:%Y-%m-%dT%H:%M:%SZ}")
+    console.print(f"business time is now {new:%Y-%m-%dT%H:%M:%SZ}", highlight=False)
 
 
 @clock_app.command("show")
 def clock_show(stack: StackFile = DEFAULT_STACK_FILE) -> None:
-    """Show business time."""
-    console.print(f"{moving.now(stack.parent / 'clock.json'):%Y-%m-%dT%H:%M:%SZ}")
+    """Show business time (UTC)."""
+    Doors.of(stack)
+    typer.echo(f"{moving.now(stack.parent / 'clock.json'):%Y-%m-%dT%H:%M:%SZ}")
 
 
-@app.command()
-def consumers(
-    resume: Annotated[str, typer.Argument(help="`resume`, to let a stopped consumer go on")] = "",
-    service: Annotated[str, typer.Argument(help="which service")] = "",
-    stack: StackFile = DEFAULT_STACK_FILE,
-    as_json: AsJson = False,
-) -> None:
-    """Show lag, last poll, parked keys and dead letters per service; `consumers resume SERVICE` lets one go on."""
-    doors = Doors.of(stack)
-    if resume:
-        if resume != "resume" or service not in SERVICES:
-            errors.print(f"say: asquoted consumers resume SERVICE, one of {', '.join(SERVICES)}")
-            raise typer.Exit(2)
-        doors.call(service, "POST", "/v1/consumer/resume", key=doors.key("operator"))
-        console.print(f"{service} goes on")
+@consumers_app.callback(invoke_without_command=True)
+def consumers(context: typer.Context, stack: StackFile = DEFAULT_STACK_FILE, as_json: AsJson = False) -> None:
+    """Show how far each service is: lag, last poll, parked keys, dead letters, unsent events and jobs."""
+    if context.invoked_subcommand is not None:
         return
-    states = doors.readiness()
+    states = Doors.of(stack).readiness()
     if as_json:
-        console.print_json(json.dumps(states))
+        _print_json(states)
         return
-    columns = (
-        "service",
-        "state",
-        "lag",
-        "last poll",
-        "parked keys",
-        "dead letters",
-        "unsent",
-        "jobs due",
-        "jobs failed",
-    )
-    table = Table(*columns)
+    figures = ("lag", "last poll", "parked keys", "dead letters", "unsent", "jobs due", "jobs failed")
+    table = Table("service", "state", *(Column(each, justify="right") for each in figures))
     for name, state in states.items():
         table.add_row(name, *_consumer_row(state))
     console.print(table)
+    for name, state in states.items():
+        if state.get("stopped"):
+            _line(console, f"{name} was stopped: ", f"asquoted consumers resume {name} lets it go on", style="red")
 
 
-def _consumer_row(state: dict[str, Any]) -> list[str]:
+@consumers_app.command("resume")
+def consumers_resume(
+    service: Annotated[str, typer.Argument(help=f"one of {', '.join(SERVICES)}")],
+    stack: StackFile = DEFAULT_STACK_FILE,
+) -> None:
+    """Let a consumer go on that was stopped by too many failures; those before now no longer count."""
+    if service not in SERVICES:
+        raise _misunderstood(f"there is no service {service}; there are {', '.join(SERVICES)}")
+    doors = Doors.of(stack)
+    doors.call(service, "POST", "/v1/consumer/resume", key=doors.key("operator"))
+    console.print(f"{service} goes on")
+
+
+def _consumer_row(state: dict[str, Any]) -> list[Text]:
     if "consumer" not in state:
-        return [f"[red]{state.get('fault', 'away')}[/red]"]
-    ready = "[green]ready[/green]" if state["ready"] else "[yellow]starting[/yellow]"
-    verdict = "[red]stopped[/red]" if state["stopped"] else ready
+        return [Text(f"away: {state.get('fault', 'no answer')}", style="red")]
+    verdict = Text("ready", style="green") if state["ready"] else Text("not ready", style="yellow")
     consumer, jobs = state["consumer"], state["jobs"]
     polled = consumer["last_poll_seconds"]
-    figures = (state["parked_keys"], state["dead_letters"], state["unsent_events"], jobs["due"], jobs["failed"])
-    return [verdict, str(consumer["lag"]), f"{polled} s ago" if polled is not None else "never", *map(str, figures)]
+    return [
+        Text("stopped", style="bold red") if state["stopped"] else verdict,
+        _figure(consumer["lag"], "yellow"),
+        Text("-" if polled is None else f"{polled:.1f} s ago"),
+        _figure(state["parked_keys"], "red"),
+        _figure(state["dead_letters"], "red"),
+        _figure(state["unsent_events"], "yellow"),
+        _figure(jobs["due"], "yellow"),
+        _figure(jobs["failed"], "red"),
+    ]
+
+
+def _figure(number: int | None, style: str) -> Text:
+    """A number that is nothing to look at where it is 0."""
+    return Text("-" if number is None else str(number), style=style if number else "")
 
 
 @app.command()
 def events(
-    topic: Annotated[list[str] | None, typer.Option("--topic", help="only this topic; may be given again")] = None,
-    since: Annotated[str, typer.Option(help="how far back to begin, e.g. 10m; 0s for now on")] = "10m",
-    order: Annotated[str | None, typer.Option(help="only what names this order")] = None,
-    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="go on, or stop at the end")] = True,
+    topic: Annotated[
+        list[str] | None, typer.Option("--topic", help="only this topic; may be given several times")
+    ] = None,
+    since: Annotated[str, typer.Option(help="how far back to begin, e.g. 10m (0s: from now on)")] = "10m",
+    order: Annotated[str | None, typer.Option(help="only what names this order, by its id")] = None,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="wait for more, or stop at the end")] = True,
     stack: StackFile = DEFAULT_STACK_FILE,
     as_json: AsJson = False,
 ) -> None:
-    """Follow the topics and print events readably."""
+    """Print events in the order of their arrival, one a line; Ctrl-C ends it."""
     unknown = set(topic or ()) - set(BY_NAME)
     if unknown:
-        errors.print(f"no such topic: {', '.join(sorted(unknown))}; there are {', '.join(BY_NAME)}")
-        raise typer.Exit(2)
+        raise _misunderstood(f"there is no topic {', '.join(sorted(unknown))}; there are {', '.join(BY_NAME)}")
     wanted = following.Wanted(tuple(topic or BY_NAME), moving.duration(since), order)
     bootstrap = Doors.of(stack).description["kafka"]
     with _interruptible():
@@ -228,21 +265,28 @@ def events(
 
 
 @offers_app.command("publish")
-def offers_publish(file: Path, stack: StackFile = DEFAULT_STACK_FILE, as_json: AsJson = False) -> None:
-    """Validate and publish the offers of a YAML file, all or none; every fault is named with its line."""
-    doors = Doors.of(stack)
-    headers = {"Content-Type": "application/yaml"}
-    key, content = doors.key("catalogue"), _bytes(file)
+def offers_publish(
+    file: Annotated[Path, typer.Argument(help="one offer, or `offers:` with a list of them")],
+    stack: StackFile = DEFAULT_STACK_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Validate the offers of a YAML file and publish all or none; every fault is named with its line."""
+    content, doors = _bytes(file), Doors.of(stack)
+    headers, key = {"Content-Type": "application/yaml"}, doors.key("catalogue")
     answer = doors.call("catalogue", "POST", "/v1/offers", key=key, content=content, headers=headers, expect=(422,))
+    told = answer.json()
     if as_json:
-        console.print_json(answer.text)
+        _print_json(told)
     elif answer.is_success:
-        for what in ("published", "already_published"):
-            for each in answer.json()[what]:
-                console.print(f"[green]{what.replace('_', ' ')}[/green] {each['code']} v{each['version']}")
+        for each in told["published"]:
+            _line(console, "published ", f"{each['code']} v{each['version']}", style="green")
+        for each in told["already_published"]:
+            _line(console, "was published already ", f"{each['code']} v{each['version']}", style="dim")
     else:
-        for fault in answer.json()["errors"]:
-            errors.print(f"{file}:{fault.get('line', '?')}: {fault['code']}: {fault['detail']} ({fault['pointer']})")
+        for fault in told["errors"]:
+            place = f"{file}:{fault.get('line') or 1}: "
+            _line(errors, place, f"{fault['detail']} ({fault['code']} at {fault['pointer'] or '/'})", style="red")
+        _line(errors, "", f"{_counted(len(told['errors']), 'fault')}; nothing was published", style="red")
     if not answer.is_success:
         raise typer.Exit(1)
 
@@ -251,8 +295,7 @@ def _bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        errors.print(f"{file}: {error.strerror}")
-        raise typer.Exit(2) from error
+        raise _misunderstood(f"{file}: {error.strerror}") from error
 
 
 def _addresses(stack: Stack) -> Table:
@@ -285,7 +328,7 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        console.print("stopped")
+        errors.print("stopped")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -301,6 +344,7 @@ ANTICIPATED = (
     ProcessError,
     KafkaError,
     PostgresError,
+    following.UnreachableError,
     httpx.HTTPError,
 )
 
@@ -310,7 +354,8 @@ def main() -> None:
     try:
         app()
     except ANTICIPATED as error:
-        errors.print(f"[red]asquoted:[/red] {error}", highlight=False)
+        asked = error.request.url if isinstance(error, httpx.TransportError) else None
+        _line(errors, "asquoted: ", f"{asked} does not answer: {error}" if asked else str(error), style="red")
         sys.exit(1)
 
 

@@ -1,30 +1,38 @@
 """The audit: reads every database and every topic of a stack at rest, and checks what must always hold.
 
-It shares nothing with the services but the contracts, so that a fault of theirs is not a fault of its own.
+It shares nothing with the services but the contracts, so that a fault of theirs is not a fault of its own. What is read
+is in evidence.py; the checks of money are in prices.py, those of what is on the topics in delivery.py.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
-
-from contracts.case_v1 import CaseDecided
+from contracts.case_v1 import CaseOpened
 from contracts.commission_v1 import CommissionHeld
+from contracts.customer_v1 import CustomerRecorded
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered
-from contracts.event import Event
-from contracts.invoice_v1 import ChargesStarted
-from contracts.money import Money
-from contracts.offer_v1 import OfferPublished, OfferWithdrawn, Publication, on_sale
-from contracts.order_v1 import FINAL, OrderEvent
-from contracts.subscription_v1 import SubscriptionChanged, beyond, lost
-from contracts.topics import BY_NAME
-from services.local.records import Record, read_all
+from contracts.invoice_v1 import ChargeHeld, ChargesStarted
+from contracts.notice_v1 import NoticeUndeliverable
+from contracts.offer_v1 import Offer, OfferPublished
+from contracts.order_v1 import FINAL, Order, OrderCompleted, OrderConfirmed, OrderEvent, OrderHeld, OrderPending
+from contracts.subscription_v1 import (
+    ChangeFailed,
+    ChangeHeld,
+    Subscription,
+    SubscriptionChanged,
+    beyond,
+    lost,
+    services_of,
+)
+from services.local import delivery, prices
+from services.local.evidence import Evidence, Fault, Rows, gather
+
+__all__ = ["CHECKS", "Evidence", "Finding", "gather", "judge"]
 
 EVENT_STATES = {
     "order.acknowledged.v1": "acknowledged",
@@ -37,7 +45,10 @@ EVENT_STATES = {
     "order.cancelled.v1": "cancelled",
     "order.failed.v1": "failed",
 }
-OPEN_CASES = {"open", "awaiting_partner", "awaiting_approval", "decided"}
+UNDECIDED = {"open", "awaiting_partner", "awaiting_approval"}
+BESIDE_THE_ORDER = {"notice.undeliverable"}
+EMAIL = re.compile(rb"[\w.+-]+@[\w.-]+\w")
+TEXT = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True)
@@ -49,72 +60,31 @@ class Finding:
     fault: str
 
 
-@dataclass
-class Evidence:
-    """All that the audit looks at: the records of all topics, and rows of the services' databases."""
-
-    records: list[Record]
-    orders: list[dict[str, Any]] = field(default_factory=list)
-    idempotency: list[dict[str, Any]] = field(default_factory=list)
-    cases: list[dict[str, Any]] = field(default_factory=list)
-    calls: list[dict[str, Any]] = field(default_factory=list)
-
-    def events(self, *kinds: type[Event]) -> Iterator[tuple[Record, Any]]:
-        """The readable events of some kinds, each once: a repeat of an id is no second event."""
-        seen: set[str] = set()
-        for record in self.records:
-            if record.envelope and isinstance(record.event, kinds) and record.envelope.id not in seen:
-                seen.add(record.envelope.id)
-                yield record, record.event
+# --- orders ---------------------------------------------------------------------------------------------------------
 
 
-def gather(description: dict[str, Any], calls: list[dict[str, Any]]) -> Evidence:
-    """Read every topic and every database of a stack."""
-    records = read_all(description["kafka"])
-    databases = {name: each["database"] for name, each in description["services"].items()}
-    return asyncio.run(_read_databases(records, databases, calls))
-
-
-async def _read_databases(records: list[Record], urls: dict[str, str], calls: list[dict[str, Any]]) -> Evidence:
-    return Evidence(
-        records,
-        orders=await _rows(
-            urls["intake"], 'SELECT id, partner, partner_reference, state, case_id, history FROM "order"'
-        ),
-        idempotency=await _rows(urls["intake"], "SELECT partner, key, order_id FROM idempotency"),
-        cases=await _rows(urls["review"], 'SELECT id, state, order_id FROM "case"'),
-        calls=calls,
-    )
-
-
-async def _rows(url: str, statement: str) -> list[dict[str, Any]]:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
-        return [dict(row) for row in await connection.fetch(statement)]
-    finally:
-        await connection.close()
-
-
-def one_state(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Each order is in exactly one state: its row, its history and the last event about it agree."""
-    last = {event.order.id: record for record, event in evidence.events(OrderEvent)}
-    rows = {row["id"]: row for row in evidence.orders}
-    for order_id in last.keys() - rows.keys():
+def one_state(evidence: Evidence) -> Iterator[Fault]:
+    """Each order is in exactly one state: its row, its history and the last event about it agree; an end is an end."""
+    told: dict[str, list[str]] = defaultdict(list)
+    for record, event in evidence.events(OrderEvent):
+        if told[event.order.id] and told[event.order.id][-1] in FINAL:
+            yield event.order.id, f"goes on after it was {told[event.order.id][-1]} ({record.place})"
+        told[event.order.id].append(EVENT_STATES.get(event.type, event.type))
+    for order_id in told.keys() - {row["id"] for row in evidence.orders}:
         yield order_id, "has events but no row"
-    for order_id, row in rows.items():
-        ended = row["history"][-1]["state"]
-        told = EVENT_STATES.get(last[order_id].event.type) if order_id in last else None  # type: ignore[union-attr]
-        if row["state"] != ended:
-            yield order_id, f"is {row['state']}, its history ends with {ended}"
-        if told != row["state"]:
-            yield order_id, f"is {row['state']}, its last event says {told}"
-        if sum(entry["state"] in FINAL for entry in row["history"]) > 1:
-            yield order_id, "ended more than once"
+    for row in evidence.orders:
+        states = [entry["state"] for entry in row["history"]]
+        last = told[row["id"]][-1] if told[row["id"]] else "nothing"
+        if row["state"] != states[-1]:
+            yield row["id"], f"is {row['state']}, its history ends with {states[-1]}"
+        if row["state"] != last:
+            yield row["id"], f"is {row['state']}, its last event says {last}"
+        if sum(state in FINAL for state in states) > 1:
+            yield row["id"], "ended more than once"
 
 
-def one_order(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """One order per partner reference, and one per idempotency key."""
+def one_order(evidence: Evidence) -> Iterator[Fault]:
+    """One order per partner reference, and one per idempotency key; none that was answered is lost."""
     references = Counter((row["partner"], row["partner_reference"]) for row in evidence.orders)
     for (partner, reference), count in references.items():
         if count > 1:
@@ -123,176 +93,215 @@ def one_order(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for order_id, count in keys.items():
         if count > 1:
             yield order_id, f"was made under {count} idempotency keys"
+    orders = {row["id"] for row in evidence.orders}
+    for order_id in orders - keys.keys():
+        yield order_id, "was made without an idempotency key"
+    for order_id in keys.keys() - orders:
+        yield order_id, "was answered, and is lost"
+
+
+def clocks(evidence: Evidence) -> Iterator[Fault]:
+    """No order is forgotten: each is held, has a clock or has ended, and a turn never stays with one that has ended."""
+    jobs = [row["payload"] for row in evidence.jobs if row["service"] == "intake" and not row["failed"]]
+    watched = {(job.get("order_id"), job.get("steps")) for job in jobs} | {job.get("confirmation_id") for job in jobs}
+    going = {row["id"] for row in evidence.orders if row["state"] not in FINAL}
+    turns = {row["id"]: row["holder"] for row in evidence.turns}
     for row in evidence.orders:
-        if row["id"] not in keys:
-            yield row["id"], "was made without an idempotency key"
+        clock = row["confirmation_id"] if row["state"] == "pending" else (row["id"], len(row["history"]))
+        if row["state"] not in FINAL | {"held"} and clock not in watched:
+            yield row["id"], f"is {row['state']} without a clock"
+        if row["state"] == "acknowledged" and turns.get(row["subscription_id"]) is None:
+            yield row["id"], "waits for its turn, which nobody has"
+    for subscription_id, holder in turns.items():
+        if holder is not None and holder not in going:
+            yield subscription_id, f"its turn is still with {holder}, which has ended"
 
 
-def sequences(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Per source, topic and key the sequences rise, without gaps, in the order in which they lie on the topic."""
-    reached: dict[tuple[str, str, str], int] = defaultdict(int)
-    seen: set[str] = set()
-    for record in evidence.records:
-        envelope = record.envelope
-        if envelope is None or envelope.sequence is None or envelope.key is None or envelope.id in seen:
-            continue
-        if envelope.source not in BY_NAME[record.topic].writers or record.event is None:
-            continue
-        seen.add(envelope.id)
-        where = (envelope.source, record.topic, envelope.key)
-        before, reached[where] = reached[where], max(reached[where], envelope.sequence)
-        if BY_NAME[record.topic].gapless and envelope.sequence != before + 1:
-            yield record.place, f"sequence {envelope.sequence} of {envelope.key} follows {before}"
-        if envelope.sequence <= before:
-            yield record.place, f"sequence {envelope.sequence} of {envelope.key} lies behind {before}"
-
-
-def charges(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Each charge is the price recomputed from the topic `offers` alone, or the amount of a recorded decision."""
-    publications = _publications(evidence)
-    decided = {event.case_id for _, event in evidence.events(CaseDecided) if event.decision == "honour_quote"}
-    changes = {
-        (event.subscription.id, event.subscription.version): event for _, event in evidence.events(SubscriptionChanged)
-    }
-    for record, started in evidence.events(ChargesStarted):
-        change = changes.get((started.subscription_id, started.subscription_version))
-        if change is None:
-            yield record.place, f"{started.subscription_id} is charged for a version that it never had"
-            continue
-        honoured = change.order.decision if change.order else None
-        if honoured and honoured.honoured and honoured.case_id not in decided:
-            yield record.place, f"{started.subscription_id} is charged by a decision that no reviewer took"
-        expected = _expected_price(change, publications)
-        charged = _charged(started)
-        if expected != charged:
-            yield record.place, f"{started.subscription_id} is charged {charged}, published or decided is {expected}"
-
-
-def _publications(evidence: Evidence) -> dict[str, list[Publication]]:
-    found: dict[str, list[Publication]] = defaultdict(list)
-    for _, event in evidence.events(OfferPublished, OfferWithdrawn):
-        if isinstance(event, OfferPublished):
-            found[event.offer.code].append(Publication(offer=event.offer, published_at=event.published_at))
-        else:
-            update = {"withdrawn_at": event.withdrawn_at}
-            found[event.code] = [
-                each if each.withdrawn_at else each.model_copy(update=update) for each in found[event.code]
-            ]
-    return found
-
-
-Figures = tuple[Money, Money | None, int | None, Money] | None
-
-
-def _expected_price(change: SubscriptionChanged, publications: dict[str, list[Publication]]) -> Figures:
-    """Return full monthly price, promotion per month and months, one-off; None where nothing is charged any more."""
-    order, sale = change.order, change.imported
-    if order is not None and order.action == "terminate":
-        return None
-    if order is not None and order.decision is not None and order.decision.honoured is not None:
-        price = order.decision.honoured
-    else:
-        channel, sold_at = (order.channel, order.sold_at) if order else (sale.channel, sale.sold_at)  # type: ignore[union-attr]
-        offer = on_sale(publications[change.subscription.offer.code], channel, sold_at)
-        if isinstance(offer, str):
-            return None
-        price = offer.price(channel, order.action if order else "modify", sold_at)
-    promotion = price.promotion
-    free = Money(amount=0, currency=price.monthly_full.currency)
-    return (
-        price.monthly_full,
-        promotion.monthly if promotion else None,
-        promotion.months if promotion else None,
-        price.one_off if order else free,
-    )
-
-
-def _charged(started: ChargesStarted) -> Figures:
-    charge = started.charge
-    if charge is None:
-        return None
-    running = charge.promotion
-    months = None
-    if running is not None:
-        first, last = (list(map(int, month.split("-"))) for month in (running.first_month, running.last_month))
-        months = (last[0] - first[0]) * 12 + last[1] - first[1] + 1
-    free = Money(amount=0, currency=charge.monthly.currency)
-    return charge.monthly, running.monthly if running else None, months, started.one_off or free
-
-
-def once(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """No effect happens twice: one change and one charge per subscription version, one commission per order.
-
-    A change that is said again, because a reviewer sent its order again, is the same change.
-    """
-    changes = {
-        (event.subscription.id, event.subscription.version, event.subscription.model_dump_json())
-        for _, event in evidence.events(SubscriptionChanged)
-    }
-    changed = Counter((identity, version) for identity, version, _ in changes)
-    charged = Counter((e.subscription_id, e.subscription_version) for _, e in evidence.events(ChargesStarted))
-    paid = Counter((e.order_id, "commission") for _, e in evidence.events(CommissionHeld))
-    activated = Counter((call["id"], call["version"]) for call in evidence.calls)
-    for what, counted in (
-        ("changed", changed),
-        ("charged", charged),
-        ("held a commission for", paid),
-        ("activated", activated),
-    ):
-        for (about, version), count in counted.items():
-            if count > 1:
-                yield f"{about} {version}", f"{what} {count} times"
-
-
-def completed(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """A completed order was carried out and charged; one that ended otherwise was not."""
+def completed(evidence: Evidence) -> Iterator[Fault]:
+    """A completed order was carried out and charged; for one that ended otherwise nothing was done or earned."""
     changed = {e.order.id for _, e in evidence.events(SubscriptionChanged) if e.order}
     charged = {e.order_id for _, e in evidence.events(ChargesStarted) if e.order_id}
+    earned = {e.order_id for _, e in evidence.events(CommissionHeld)}
+    honoured = {e.order.id for _, e in evidence.events(OrderCompleted) if _is_honoured(e.order)}
     for row in evidence.orders:
         order_id = row["id"]
-        if row["state"] == "completed" and not {order_id} <= changed & charged:
+        if row["state"] == "completed" and order_id not in changed & charged:
             yield order_id, "is completed, but not both changed and charged"
-        if row["state"] in {"rejected", "cancelled", "pending", "acknowledged"} and order_id in changed | charged:
+        if row["state"] in FINAL - {"completed"} | {"pending", "acknowledged"} and order_id in changed | charged:
             yield order_id, f"is {row['state']}, but something was done for it"
+        if row["state"] != "completed" and order_id in earned:
+            yield order_id, f"is {row['state']}, but a commission is held for it"
+    for order_id in honoured & earned:
+        yield order_id, "was honoured below the published price, but a commission is held for it"
 
 
-def removals(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Nothing was removed that the order did not name."""
+def _is_honoured(order: Order) -> bool:
+    return order.decision is not None and order.decision.kind == "honour_quote"
+
+
+def confirmed(evidence: Evidence) -> Iterator[Fault]:
+    """Nothing is done before the customer's yes, and she said it to this price."""
+    yes = {row["id"] for row in evidence.confirmations if row["answer"] == "yes"}
+    asked: dict[str, OrderPending] = {}
+    agreed = set()
+    for record, event in evidence.events(OrderPending, OrderConfirmed):
+        order_id = event.order.id
+        if isinstance(event, OrderPending):
+            asked[order_id] = event
+            continue
+        agreed.add(order_id)
+        if order_id not in asked or asked[order_id].confirmation_id not in yes:
+            yield record.place, f"{order_id} is confirmed, but its customer did not say yes"
+        elif (asked[order_id].order.price, asked[order_id].order.offer) != (event.order.price, event.order.offer):
+            yield record.place, f"{order_id} is confirmed at another price than its customer was asked about"
     for record, event in evidence.events(SubscriptionChanged):
+        if event.order and event.order.id not in agreed:
+            yield record.place, f"{event.order.id} was carried out without being confirmed"
+
+
+# --- what the customer has ------------------------------------------------------------------------------------------
+
+
+def removals(evidence: Evidence) -> Iterator[Fault]:
+    """Nothing was removed that the order did not name, and the snapshot is what was there before."""
+    before: dict[str, Any] = {}
+    for record, event in evidence.changes().values():
         gone = lost(event.before, event.subscription) if event.before else ()
         named = event.order.removals if event.order else ()
-        unnamed = beyond(gone, named)
+        unnamed, excess = beyond(gone, named), beyond(named, gone)
+        about = event.subscription.id
         if unnamed:
-            yield record.place, f"{event.subscription.id} lost {', '.join(unnamed)}, which nobody named"
+            yield record.place, f"{about} lost {', '.join(unnamed)}, which nobody named"
+        if excess:
+            yield record.place, f"{about} kept {', '.join(excess)}, which was to be removed"
+        if event.before != before.get(about):
+            yield record.place, f"{about}: the snapshot is not what was there before"
+        before[about] = event.subscription
 
 
-def one_case(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Every discrepancy and every dead letter is exactly one case, and every held order is in an open one."""
-    opened = {event.case_id for _, event in evidence.events(DiscrepancyFound, MessageDeadLettered)}
+def ordered(evidence: Evidence) -> Iterator[Fault]:
+    """What is in place is what was ordered, and what the network did is what was told."""
+    offers: dict[Any, Offer] = {(e.offer.code, e.offer.version): e.offer for _, e in evidence.events(OfferPublished)}
+    network = {(call["id"], call["version"]): call["answer"]["services"] for call in evidence.calls}
+    failed = {event.subscription_id for _, event in evidence.events(ChangeFailed)}
+    changes, latest = evidence.changes(), dict[str, Subscription]()
+    for what, (record, event) in changes.items():
+        now, order = event.subscription, event.order
+        latest[now.id] = now
+        if not _as_ordered(event, offers):
+            yield record.place, f"{now.id} has something else than was ordered"
+        if order and network.get(what) != [each.model_dump() for each in now.services]:
+            yield record.place, f"{now.id} version {now.version} is not what the network did"
+    for identity, version in network.keys() - changes.keys():
+        if identity not in failed:
+            yield identity, f"the network made version {version}, and nobody says so"
+    for row in evidence.inventory:
+        told = latest.get(row["id"])
+        if row["subscription"] != (told and told.model_dump(mode="json")):
+            yield row["id"], "is not in the inventory as it was told last"
+
+
+def _as_ordered(event: SubscriptionChanged, offers: dict[Any, Offer]) -> bool:
+    now, order = event.subscription, event.order
+    if order is not None and order.action == "terminate":
+        return not now.named()
+    offer = offers.get((now.offer.code, now.offer.version))
+    if offer is None or now.services != services_of(offer):
+        return False
+    devices = sorted(each.type for each in now.equipment)
+    return order is None or (order.offer == now.offer and devices == sorted(offer.equipment))
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+
+def one_case(evidence: Evidence) -> Iterator[Fault]:
+    """Every discrepancy and every failed message is exactly one case, in which whatever is held for it is named."""
     found = Counter(event.case_id for _, event in evidence.events(DiscrepancyFound))
+    failed = {event.case_id for _, event in evidence.events(MessageDeadLettered)}
+    opened = Counter(event.case_id for _, event in evidence.events(CaseOpened))
+    named = {e.case_id for _, e in evidence.events(OrderHeld, ChangeHeld, ChangeFailed, ChargeHeld) if e.case_id}
+    named |= {event.case_id for _, event in evidence.events(NoticeUndeliverable)}
     cases = Counter(row["id"] for row in evidence.cases)
-    states = {row["id"]: row["state"] for row in evidence.cases}
-    for case_id in opened:
+    for case_id in found.keys() | failed | opened.keys() | named:
         if cases[case_id] != 1:
             yield case_id, f"is {cases[case_id]} cases"
         if found[case_id] > 1:
             yield case_id, f"was found {found[case_id]} times"
-    for case_id in cases.keys() - opened:
-        yield case_id, "is a case of nothing"
+    for case_id in cases:
+        if opened[case_id] != 1:
+            yield case_id, f"was opened {opened[case_id]} times"
+
+
+def open_cases(evidence: Evidence) -> Iterator[Fault]:
+    """A held order is in an undecided case, no case waits for an order that ended, and every decision was answered."""
+    states = {row["id"]: row["state"] for row in evidence.orders}
+    cases = {row["id"]: row["state"] for row in evidence.cases}
     for row in evidence.orders:
-        if row["state"] == "held" and states.get(row["case_id"]) not in OPEN_CASES:
-            yield row["id"], f"is held, its case {row['case_id']} is {states.get(row['case_id'])}"
+        if row["state"] == "held" and cases.get(row["case_id"]) not in UNDECIDED:
+            yield row["id"], f"is held, its case {row['case_id']} is {cases.get(row['case_id'])}"
+    for row in evidence.cases:
+        if row["order_id"] is None or BESIDE_THE_ORDER.issuperset(row["codes"]):
+            continue
+        if row["state"] in UNDECIDED and states.get(row["order_id"]) in FINAL:
+            yield row["id"], f"is {row['state']}, its order {row['order_id']} has ended"
+        if row["state"] == "decided":
+            yield row["id"], "was decided, and nobody carried it out"
 
 
-CHECKS: dict[str, Callable[[Evidence], Iterable[tuple[str, str]]]] = {
+def failures(evidence: Evidence) -> Iterator[Fault]:
+    """What failed is a case that is not closed: a message with all that waits behind it, or a job."""
+    still_open = {row["id"] for row in evidence.cases if row["state"] in UNDECIDED | {"decided"}}
+    failed = {(row["service"], row["queue"]) for row in evidence.letters if row["state"] == "failed"}
+    for row in evidence.letters:
+        place = f"{row['topic']}/{row['partition']}/{row['offset']}"
+        if row["state"] == "failed" and row["case_id"] not in still_open:
+            yield place, f"failed in {row['service']}, its case {row['case_id']} is closed or was never opened"
+        if row["state"] == "waiting" and (row["service"], row["queue"]) not in failed:
+            yield place, f"waits in {row['service']} behind nothing"
+    for row in evidence.parked:
+        if (row["service"], row["queue"]) not in failed:
+            yield row["queue"], f"is parked in {row['service']}, and nothing of it failed"
+    told = Counter((each.stage, each.path) for _, event in evidence.events(CaseOpened) for each in event.discrepancies)
+    for (service, path), count in _failed_jobs(evidence.jobs).items():
+        if told[service, path] < count:
+            yield path, f"{count} failed in {service}, {told[service, path]} are cases"
+
+
+def _failed_jobs(jobs: Rows) -> Counter[tuple[str, str]]:
+    return Counter((row["service"], f"/jobs/{row['name']}") for row in jobs if row["failed"])
+
+
+def personal(evidence: Evidence) -> Iterator[Fault]:
+    """Personal data is on the topic `customers` alone: no name, address or phone on file stands in another event."""
+    people = [event.customer for _, event in evidence.events(CustomerRecorded)]
+    numbers = {number for _, event in evidence.events(SubscriptionChanged) for number in event.subscription.numbers}
+    texts = {each.name for each in people} | {each.phone for each in people if each.phone not in numbers}
+    known, addresses = {each.encode() for each in texts}, {each.email.encode() for each in people}
+    for record in evidence.records:
+        value = record.value or b""
+        if record.topic != "customers" and (known & {*TEXT.findall(value)} or addresses & {*EMAIL.findall(value)}):
+            yield record.place, "holds the name, the address or the phone of a customer"
+
+
+CHECKS: dict[str, Callable[[Evidence], Iterable[Fault]]] = {
     "each order in exactly one state": one_state,
     "one order per key and reference": one_order,
-    "sequences per key gapless and in order": sequences,
-    "charge = published price or recorded decision": charges,
-    "no effect twice": once,
+    "no order forgotten": clocks,
     "completed = done and charged": completed,
+    "nothing before the customer's yes": confirmed,
+    "sequences per key gapless and in order": delivery.sequences,
+    "everything decided was sent and consumed": delivery.delivered,
+    "no effect twice": delivery.once,
+    "charge = published price or recorded decision": prices.charges,
+    "line = charge for its days, once": prices.lines,
+    "decisions recorded, not on one's own sale": prices.decisions,
     "nothing removed that was not named": removals,
+    "in place = what was ordered": ordered,
     "every discrepancy exactly one case": one_case,
+    "held orders and decisions in hand": open_cases,
+    "whatever failed is a case": failures,
+    "personal data on customers alone": personal,
 }
 
 

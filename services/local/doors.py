@@ -36,7 +36,11 @@ class Doors:
         if not file.exists():
             message = f"{file} is not there: start a stack with `asquoted up`, or name its stack.json with --stack"
             raise StackNotFoundError(message)
-        return cls(json.loads(file.read_text()))
+        try:
+            return cls(json.loads(file.read_text()))
+        except ValueError as error:
+            message = f"{file} is not what `asquoted up` writes: {error}"
+            raise StackNotFoundError(message) from error
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +91,7 @@ class Doors:
         try:
             state: dict[str, Any] = self.client.get(f"{self.url(name)}/readyz").json()
         except httpx.TransportError as error:
-            return {"service": name, "ready": False, "fault": repr(error)}
+            return {"service": name, "ready": False, "fault": str(error) or repr(error)}
         return state
 
     def quiet(self, *, seconds: float = 60) -> None:

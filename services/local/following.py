@@ -7,18 +7,43 @@ import json
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from aiokafka import TopicPartition
 from rich.console import Console
 from rich.text import Text
 
+from contracts.case_v1 import CaseClosed, CaseDecided
+from contracts.dead_letter_v1 import MessageDeadLettered
+from contracts.event import Event
+from contracts.invoice_v1 import ChargesStarted
+from contracts.money import Money
+from contracts.notice_v1 import NoticeEvent
+from contracts.offer_v1 import OfferPublished, OfferRef
+from contracts.subscription_v1 import SubscriptionChanged
 from contracts.topics import BY_NAME
 from services.local.records import Record, consumer, decoded
 
-COLOURS = {"orders": "cyan", "dead-letters": "red", "cases": "magenta", "invoices": "green", "subscriptions": "blue"}
+COLOURS = {
+    "offers": "yellow",
+    "customers": "white",
+    "orders": "cyan",
+    "subscriptions": "blue",
+    "invoices": "green",
+    "commissions": "green",
+    "notices": "white",
+    "cases": "magenta",
+    "dead-letters": "red",
+}
+TYPE_WIDTH, ID_WIDTH = 32, 36  # of the longest type and of the ids that we make
 END = None
+
+Queue = queue.Queue[Record | Exception | None]
+
+
+class UnreachableError(Exception):
+    """Kafka cannot be read; the message says where it was looked for."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +60,27 @@ class Wanted:
 
 
 def follow(bootstrap: str, wanted: Wanted, *, forever: bool) -> Iterator[Record]:
-    """Yield records in the order of their arrival, and new ones for ever; or up to the end as of now."""
-    found: queue.Queue[Record | None] = queue.Queue(maxsize=1000)
+    """Yield records in the order of their arrival, and new ones for ever; or up to the end as of now.
+
+    Raises UnreachableError.
+    """
+    found: Queue = queue.Queue(maxsize=1000)
 
     def read() -> None:
-        asyncio.run(_read(bootstrap, wanted, found, forever=forever))
+        try:
+            asyncio.run(_read(bootstrap, wanted, found, forever=forever))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread that shows has to hear of it
+            found.put(error)
 
     threading.Thread(target=read, daemon=True).start()
     while (record := found.get()) is not END:
+        if isinstance(record, Exception):
+            message = f"Kafka at {bootstrap} cannot be read: {record}"
+            raise UnreachableError(message) from record
         yield record
 
 
-async def _read(bootstrap: str, wanted: Wanted, found: queue.Queue[Record | None], *, forever: bool) -> None:
+async def _read(bootstrap: str, wanted: Wanted, found: Queue, *, forever: bool) -> None:
     async with consumer(bootstrap) as client:
         places = [TopicPartition(name, each) for name in wanted.topics for each in range(BY_NAME[name].partitions)]
         client.assign(places)
@@ -70,18 +104,24 @@ def _arrival(record: Record) -> tuple[int, str, int]:
 
 def show(record: Record, console: Console, *, as_json: bool) -> None:
     """Print one record on a line; an unreadable one is shown as bytes."""
-    envelope = record.envelope
     if as_json:
-        body = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "value": _json(record)}
-        named = {"type": envelope.type, "id": envelope.id} if envelope else {}
-        console.print(json.dumps(body | named), soft_wrap=True, highlight=False, markup=False)
+        console.print(json.dumps(_described(record)), soft_wrap=True, highlight=False, markup=False)
         return
-    line = Text(f"{record.place:<24}", style="dim")
-    line.append(f"{envelope.time:%Y-%m-%d %H:%M:%S} " if envelope else f"{'unreadable':<20}", style="dim")
-    line.append(f"{envelope.type if envelope else '?':<28}", style=COLOURS.get(record.topic, "white"))
-    line.append(f"{(envelope.subject if envelope else '') or '':<38} ")
+    envelope = record.envelope
+    line = Text(f"{envelope.time:%Y-%m-%d %H:%M:%S}" if envelope else f"{'?':<19}", style="dim")
+    line.append(f"  {envelope.type if envelope else 'unreadable':<{TYPE_WIDTH}}", style=COLOURS[record.topic])
+    line.append(f" {(envelope.subject if envelope else '') or '':<{ID_WIDTH}}  ")
     line.append(_brief(record))
+    line.append(f"  {record.place}", style="dim")
     console.print(line, soft_wrap=True, highlight=False)
+
+
+def _described(record: Record) -> dict[str, object]:
+    """The record for programs: where it lies, what its headers say where they are readable, and its value."""
+    envelope = record.envelope
+    place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    headers = {} if envelope is None else asdict(envelope) | {"time": f"{envelope.time:%Y-%m-%dT%H:%M:%S.%fZ}"}
+    return place | headers | {"value": _json(record)}
 
 
 def _json(record: Record) -> object:
@@ -91,13 +131,38 @@ def _json(record: Record) -> object:
 
 
 def _brief(record: Record) -> str:
-    if record.event is None:
-        return repr(record.value)[:100]
-    order = getattr(record.event, "order", None)
-    codes = getattr(record.event, "codes", None) or [each.code for each in getattr(record.event, "discrepancies", ())]
-    parts = [
-        f"{order.action} {order.offer_code or ''} {order.partner}/{order.agent}" if order else "",
-        ", ".join(codes),
-        str(getattr(record.event, "reason", "") or "")[:80],
-    ]
-    return "  ".join(part for part in parts if part)
+    """What a person wants to know of it, in a few words."""
+    event = record.event
+    if event is None:
+        return "no value" if record.value is None else repr(record.value)[:100]
+    return "  ".join(part for part in (*_parts(event), str(getattr(event, "reason", "") or "")[:80]) if part)
+
+
+def _parts(event: Event) -> Iterator[str]:
+    order = getattr(event, "order", None)
+    if isinstance(event, OfferPublished):
+        yield f"v{event.offer.version} {_money(event.offer.monthly)} a month"
+    elif isinstance(event, SubscriptionChanged):
+        yield f"version {event.subscription.version}: {_named(event.subscription.offer)}"
+    elif isinstance(event, ChargesStarted):
+        charge = event.charge
+        yield f"{_named(charge.offer)} {_money(charge.monthly)} a month" if charge else "nothing any more"
+    elif isinstance(event, NoticeEvent):
+        yield f"{event.kind} to the {event.recipient} by {event.medium}"
+    elif isinstance(event, CaseDecided):
+        yield f"{event.decision} by {event.reviewer}"
+    elif isinstance(event, CaseClosed):
+        yield f"{event.outcome} by {event.by}"
+    elif isinstance(event, MessageDeadLettered):
+        yield f"{event.topic}/{event.partition}/{event.offset} in {event.service}: {event.code}"
+    elif order is not None:
+        yield " ".join(filter(None, (order.action, order.offer_code, f"{order.partner}/{order.agent}")))
+    yield ", ".join(getattr(event, "codes", ()) or [each.code for each in getattr(event, "discrepancies", ())])
+
+
+def _named(offer: OfferRef) -> str:
+    return f"{offer.code} v{offer.version}"
+
+
+def _money(money: Money) -> str:
+    return f"{money.amount / 100:.2f} {money.currency}"

@@ -9,74 +9,187 @@ from pathlib import Path
 
 import pytest
 
+from contracts.topics import SERVICES
+from services.local import audit
+from services.local.ports import free_port
 from services.local.stack import Stack
 from tests.journeys import Journey, euro
 
 pytestmark = pytest.mark.timeout(120)
 
+OFFER = """offers:
+  - code: {code}
+    version: 1
+    names: {{fr: F, nl: F, de: F, en: F}}
+    monthly: {{amount: {amount}, currency: EUR}}
+    services: [{{code: internet}}]
+    on_sale_from: 2026-11-20
+    channels: [{channels}]
+"""
 
-def asquoted(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "services.local", *words, "--stack", str(stack.file)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, env={"COLUMNS": "160"})
+
+def typed(*words: str, columns: int = 160) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "services.local", *words]
+    env = {"COLUMNS": str(columns)}
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, env=env)
+
+
+def asquoted(stack: Stack, *words: str, columns: int = 160) -> subprocess.CompletedProcess[str]:
+    return typed(*words, "--stack", str(stack.file), columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("", "the customer was quoted is what the customer gets and pays"),
+        ("up", "Run the whole system"),
+        ("demo", "Tell the story step by step"),
+        ("audit", "exit code 1 where something is broken"),
+        ("consumers", "Show how far each service is"),
+        ("consumers resume", "Let a consumer go on"),
+        ("events", "Print events in the order of their arrival"),
+        ("clock show", "Show business time"),
+        ("clock advance", "Move business time forward"),
+        ("offers publish", "every fault is named with its line"),
+    ],
+)
+def test_help_says_what_each_command_does(words: str, says: str) -> None:
+    told = typed(*words.split(), "--help")
+    assert (told.returncode, says in told.stdout) == (0, True), told.stdout
 
 
 def test_the_audit_is_a_table_or_json_and_exits_with_0_where_all_is_well(stack: Stack, journey: Journey) -> None:
     journey.doors.quiet()
     told = asquoted(stack, "audit")
     assert (told.returncode, "0 violations" in told.stdout) == (0, True), told.stdout + told.stderr
-    assert json.loads(asquoted(stack, "audit", "--json").stdout) == []
+    assert all(check in told.stdout for check in audit.CHECKS)
+    asked = asquoted(stack, "audit", "--json")
+    assert (asked.returncode, json.loads(asked.stdout)) == (0, [])
 
 
 @pytest.mark.usefixtures("journey")
-def test_consumers_are_listed_and_resumed(stack: Stack) -> None:
+def test_consumers_are_listed_for_people_and_for_programs(stack: Stack) -> None:
     states = json.loads(asquoted(stack, "consumers", "--json").stdout)
-    assert states["billing"]["ready"] is True
-    assert "notification" in asquoted(stack, "consumers").stdout
-    assert "goes on" in asquoted(stack, "consumers", "resume", "billing").stdout
-    assert asquoted(stack, "consumers", "resume", "accounts").returncode == 2
+    assert (set(states), states["billing"]["ready"]) == (set(SERVICES), True)
+    lines = asquoted(stack, "consumers").stdout.splitlines()
+    assert all(any(service in line and "ready" in line for line in lines) for service in SERVICES), lines
 
 
-def test_events_of_one_order_are_printed_for_people_and_for_programs(stack: Stack, journey: Journey) -> None:
+@pytest.mark.usefixtures("journey")
+def test_a_consumer_is_resumed_by_the_name_of_its_service(stack: Stack) -> None:
+    resumed = asquoted(stack, "consumers", "resume", "billing")
+    assert (resumed.returncode, resumed.stdout) == (0, "billing goes on\n")
+    refused = asquoted(stack, "consumers", "resume", "accounts")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"asquoted: there is no service accounts; there are {', '.join(SERVICES)}\n"
+    assert asquoted(stack, "consumers", "restart", "billing").returncode == 2
+
+
+def test_events_of_one_order_are_one_line_each_for_people_and_for_programs(stack: Stack, journey: Journey) -> None:
     line = journey.customer_with("TRIO", 2)
     order = journey.order(journey.body(line, quote={"monthly_change": euro(500)}))
-    journey.doors.quiet()
     words = ("events", "--no-follow", "--since", "1h", "--order", order["id"])
-    assert "order.held.v1" in asquoted(stack, *words).stdout
-    lines = [json.loads(each) for each in asquoted(stack, *words, "--json").stdout.splitlines()]
-    assert "discrepancy.found.v1" in {each["type"] for each in lines}
+    named = journey.events(order["id"])
+    expected = sorted(f"{each}.v1" for types in named.values() for each in types)
+    read = [json.loads(each) for each in asquoted(stack, *words, "--json").stdout.splitlines()]
+    assert sorted(each["type"] for each in read) == expected
+    held = next(each for each in read if each["type"] == "order.held.v1")
+    assert (held["topic"], held["subject"], held["key"]) == ("orders", order["id"], line.subscription_id)
+    assert held["value"]["order"]["id"] == order["id"]
+    shown = asquoted(stack, *words, columns=40).stdout.splitlines()  # a narrow window folds nothing
+    assert len(shown) == len(expected)
+    told = next(each for each in shown if "order.held.v1" in each)
+    assert order["id"] in told
+    assert "modify TRIO-MAX liege-calls/agent-17  price.change" in told
+
+
+def test_events_of_one_topic_are_shown_and_an_unknown_topic_is_refused(stack: Stack, journey: Journey) -> None:
+    journey.doors.quiet()
+    shown = asquoted(stack, "events", "--no-follow", "--since", "1h", "--topic", "offers").stdout
+    assert "offer.published.v1               TRIO-MAX " in shown
+    assert "v2 81.00 EUR a month  offers/" in shown
+    assert "subscription.changed" not in shown
+    refused = asquoted(stack, "events", "--topic", "order")
+    assert (refused.returncode, "there is no topic order; there are offers, " in refused.stderr) == (2, True)
+
+
+def test_the_clock_is_shown_and_moved(stack: Stack, journey: Journey) -> None:
+    before = asquoted(stack, "clock", "show").stdout
+    assert before[:13] == f"{journey.now():%Y-%m-%dT%H}"
+    moved = asquoted(stack, "clock", "advance", "1h")
+    assert (moved.returncode, moved.stdout.startswith("business time is now 2026-")) == (0, True), moved.stderr
+    assert asquoted(stack, "clock", "show").stdout[:13] > before[:13]
+
+
+@pytest.mark.parametrize("duration", ["soon", "1", "-1h", "1h soon", ""])
+@pytest.mark.usefixtures("journey")
+def test_a_bad_duration_is_refused_in_one_line(stack: Stack, duration: str) -> None:
+    # `--` lets the duration begin with a dash, and then no option can follow it.
+    refused = typed("clock", "advance", "--stack", str(stack.file), "--", duration)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == f"asquoted: {duration!r} is no duration; write for example 14d, 90m or 1h30m\n"
 
 
 @pytest.mark.usefixtures("journey")
-def test_the_clock_is_shown_and_a_bad_duration_is_refused_in_one_line(stack: Stack) -> None:
-    assert asquoted(stack, "clock", "show").stdout.startswith("2026-")
-    refused = asquoted(stack, "clock", "advance", "soon")
-    assert (refused.returncode, len(refused.stderr.strip().splitlines())) == (1, 1)
+def test_offers_are_published_once(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "good.yaml"
+    file.write_text(OFFER.format(code="FROM-FILE", amount=1000, channels="telesales"))
+    published = asquoted(stack, "offers", "publish", str(file))
+    assert (published.returncode, published.stdout) == (0, "published FROM-FILE v1\n"), published.stderr
+    again = asquoted(stack, "offers", "publish", str(file))
+    assert (again.returncode, again.stdout) == (0, "was published already FROM-FILE v1\n"), again.stderr
+    told = json.loads(asquoted(stack, "offers", "publish", str(file), "--json").stdout)
+    assert told == {"published": [], "already_published": [{"code": "FROM-FILE", "version": 1}]}
 
 
 @pytest.mark.usefixtures("journey")
-def test_offers_are_published_or_refused_with_the_line_of_every_fault(stack: Stack, tmp_path: Path) -> None:
-    offer = """offers:
-  - code: FROM-FILE
-    version: 1
-    names: {fr: F, nl: F, de: F, en: F}
-    monthly: {amount: 1000, currency: EUR}
-    services: [{code: internet}]
-    on_sale_from: 2026-11-20
-    channels: [telesales]
-"""
-    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
-    good.write_text(offer)
-    bad.write_text(offer.replace("1000", "ten").replace("[telesales]", "[telesales, fax]"))
-    published = asquoted(stack, "offers", "publish", str(good))
-    assert (published.returncode, "FROM-FILE v1" in published.stdout) == (0, True), published.stdout + published.stderr
-    refused = asquoted(stack, "offers", "publish", str(bad))
-    assert refused.returncode == 1
-    assert "bad.yaml:5:" in refused.stderr.replace("\n", "")
-    assert "bad.yaml:8:" in refused.stderr.replace("\n", "")
-    assert asquoted(stack, "offers", "publish", str(tmp_path / "none.yaml")).returncode == 2
+def test_offers_are_refused_with_the_line_of_every_fault(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(OFFER.format(code="BAD", amount="ten", channels="telesales, fax"))
+    refused = asquoted(stack, "offers", "publish", str(file), columns=40)
+    told = refused.stderr.splitlines()
+    assert (refused.returncode, refused.stdout, told[-1]) == (1, "", "2 faults; nothing was published")
+    assert told[0].startswith(f"{file}:5: ")
+    assert told[0].endswith(" at /offers/0/monthly/amount)")
+    assert told[1].startswith(f"{file}:8: ")
+    asked = asquoted(stack, "offers", "publish", str(file), "--json")
+    assert (asked.returncode, [each["line"] for each in json.loads(asked.stdout)["errors"]]) == (1, [5, 8])
+    file.write_text("offers: [")
+    assert asquoted(stack, "offers", "publish", str(file)).stderr.startswith(f"{file}:1: ")
 
 
-def test_no_stack_is_said_in_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "services.local", "audit", "--stack", str(tmp_path / "stack.json")]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={"COLUMNS": "300"})
+@pytest.mark.usefixtures("journey")
+def test_a_file_that_is_not_there_is_said_in_one_line(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "none.yaml"
+    missing = asquoted(stack, "offers", "publish", str(file))
+    assert (missing.returncode, missing.stderr) == (2, f"asquoted: {file}: No such file or directory\n")
+
+
+@pytest.mark.parametrize("words", ["audit", "consumers", "consumers resume billing", "events", "clock show"])
+def test_no_stack_is_said_in_one_line(words: str, tmp_path: Path) -> None:
+    file = tmp_path / "stack.json"
+    told = typed(*words.split(), "--stack", str(file), columns=40)
+    assert (told.returncode, told.stdout, told.stderr.count("\n")) == (1, "", 1)
+    assert told.stderr.startswith(f"asquoted: {file} is not there: start a stack with `asquoted up`")
+
+
+def test_a_file_that_describes_no_stack_is_said_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "stack.json"
+    file.write_text("{")
+    told = typed("audit", "--stack", str(file))
     assert (told.returncode, told.stderr.count("\n")) == (1, 1)
+    assert told.stderr.startswith(f"asquoted: {file} is not what `asquoted up` writes: ")
+
+
+def test_a_stack_that_is_away_is_said_in_one_line(tmp_path: Path) -> None:
+    away = f"127.0.0.1:{free_port()}"
+    file = tmp_path / "stack.json"
+    described = {"url": f"http://{away}", "database": ""}
+    file.write_text(json.dumps({"kafka": away, "services": {"billing": described}, "keys": {"operator": "k"}}))
+    shown = typed("consumers", "--stack", str(file))
+    assert (shown.returncode, "Connection refused" in shown.stdout) == (0, True), shown.stdout
+    resumed = typed("consumers", "resume", "billing", "--stack", str(file))
+    assert (resumed.returncode, resumed.stderr.count("\n")) == (1, 1)
+    assert resumed.stderr.startswith(f"asquoted: http://{away}/v1/consumer/resume does not answer: ")
+    followed = typed("events", "--no-follow", "--stack", str(file))
+    assert (followed.returncode, f"asquoted: Kafka at {away} cannot be read: " in followed.stderr) == (1, True)
