@@ -219,9 +219,8 @@ def honoured(order: Order, publications: Iterable[Publication], current: Money |
     quote, currency = order.quote or Quote(), published.monthly_full.currency
     totals = [published.monthly_total, *_quoted_totals(quote, current, currency)]
     total = min(totals, key=lambda each: each.amount)
-    promotion = quote.promotion or published.promotion
     below_full = Money(amount=total.amount - published.monthly_full.amount, currency=total.currency)
-    months = promotion.months if promotion else None
+    months = max((each.months for each in (quote.promotion, published.promotion) if each), default=None)
     told_once = quote.one_off if quote.one_off and quote.one_off.currency == currency else published.one_off
     return Price(
         monthly_total=total,

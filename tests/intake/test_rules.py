@@ -14,7 +14,7 @@ import yaml
 from contracts.invoice_v1 import Charge, RunningPromotion
 from contracts.money import Money, Promotion
 from contracts.offer_v1 import Offer, OfferRef, Price, Publication
-from contracts.order_v1 import Discrepancy, Order, PriceDecision, Quote
+from contracts.order_v1 import Discrepancy, Order, OrderPrice, PriceDecision, Quote
 from contracts.subscription_v1 import Equipment, Subscription, services_of
 from services.intake import rules
 
@@ -246,6 +246,30 @@ TABLE: dict[str, Row] = {
         [("subscription.unknown", None, None)],
     ),
     "a charge that is not known": ({}, {"charges": ()}, [("price.missing", None, None)]),
+    "no quote at all": ({"quote": None}, {}, [("price.missing", None, None)]),
+    "a subscription that has ended": (
+        {},
+        {"subscription": subscription().terminated()},
+        [("subscription.unknown", None, None)],
+    ),
+    "a charge in another currency": (
+        {},
+        {
+            "charges": (
+                Charge(offer=OfferRef(code="TRIO", version=2), monthly=euro(7000, "USD"), since=date(2026, 5, 11)),
+            )
+        },
+        [("price.currency", "EUR", "USD")],
+    ),
+    "the change of who had nothing is all of it, whatever is charged elsewhere": (
+        {
+            "action": "add",
+            "offer_code": "FIBRE",
+            "quote": Quote(monthly_total=euro(6000), monthly_change=euro(6000), one_off=euro(5000)),
+        },
+        {"subscription": None},
+        [],
+    ),
     "another channel than the key's": (
         {"channel": "shop", "quote": Quote(monthly_total=euro(7500), promotion=promotion(-600, 6))},
         {},
@@ -327,6 +351,34 @@ def test_takes_a_sale_of_the_last_48_hours_and_no_later_one(age: timedelta, code
     assert [each[0] for each in found(rules.assess(order(sold_at=NOW - age), known))] == codes
 
 
+LATE = ("sale.backdated", {"from": "2026-11-18T14:00:00Z", "until": "2026-11-20T14:05:00Z"}, "2026-11-18T13:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("facts_changes", "code"),
+    [
+        ({"subscription": None}, "subscription.unknown"),
+        ({"publications": []}, "offer.unknown"),
+        ({"charges": ()}, "price.missing"),
+        (
+            {
+                "charges": (
+                    Charge(offer=OfferRef(code="TRIO", version=2), monthly=euro(1, "USD"), since=date(2026, 1, 1)),
+                )
+            },
+            "price.currency",
+        ),
+    ],
+)
+def test_names_the_faults_of_the_sale_also_where_it_can_judge_no_price(
+    facts_changes: dict[str, Any], code: str
+) -> None:
+    known = facts(**{"publications": _codes_of(publications(), "TRIO-MAX"), **facts_changes})
+    judged = rules.assess(order(sold_at=NOW - timedelta(hours=49)), known)
+    assert found(judged)[0] == LATE
+    assert [each.code for each in judged.discrepancies] == ["sale.backdated", code]
+
+
 def test_shows_nothing_of_a_subscription_that_is_not_the_customers() -> None:
     judged = rules.assess(order(), facts(subscription=subscription(customer="cust-1002")))
     assert judged == rules.Assessment(
@@ -349,6 +401,86 @@ def test_keeps_a_version_that_is_on_sale_no_more() -> None:
     assert found(judged) == []
 
 
+def test_knows_no_version_but_the_one_that_was_resolved() -> None:
+    versions = _codes_of(publications(), "TRIO-MAX")
+    second = order(offer=OfferRef(code="TRIO-MAX", version=2))
+    third = order(offer=OfferRef(code="TRIO-MAX", version=3))
+    assert rules.assess(second, facts(publications=versions)).offer == second.offer
+    assert found(rules.assess(third, facts(publications=versions))) == [("offer.unknown", None, "TRIO-MAX")]
+
+
+def _version(number: int, monthly: int, published: timedelta, withdrawn: timedelta | None = None) -> Publication:
+    values = {**offer("TRIO-MAX", 2).model_dump(), "version": number, "monthly": euro(monthly)}
+    sold = NOW - timedelta(minutes=3)
+    return Publication(
+        offer=Offer.model_validate(values),
+        published_at=sold + published,
+        withdrawn_at=None if withdrawn is None else sold + withdrawn,
+    )
+
+
+ATOM = timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("versions", "resolved"),
+    [
+        ([_version(2, 8100, -ATOM), _version(3, 9000, ATOM)], 2),
+        ([_version(2, 8100, -ATOM), _version(3, 9000, ATOM - ATOM)], 3),
+        ([_version(3, 9000, -ATOM), _version(2, 8100, -ATOM)], 3),
+        ([_version(3, 9000, 2 * ATOM), _version(2, 8100, ATOM)], 2),
+        ([_version(2, 8100, ATOM), _version(3, 9000, 2 * ATOM)], 2),
+        ([_version(2, 8100, ATOM), _version(3, 9000, ATOM)], 3),
+        ([_version(2, 8100, -ATOM, ATOM)], 2),
+        ([_version(2, 8100, -ATOM, ATOM - ATOM)], "offer.not-on-sale"),
+        ([_version(2, 8100, -ATOM, -ATOM)], "offer.not-on-sale"),
+    ],
+)
+def test_takes_the_version_that_was_published_and_not_withdrawn_at_the_sale(
+    versions: list[Publication], resolved: int | str
+) -> None:
+    found_at_sale = rules.resolve(order(), versions)
+    assert (found_at_sale.version if isinstance(found_at_sale, Offer) else found_at_sale) == resolved
+
+
+@pytest.mark.parametrize(
+    ("window", "runs"),
+    [
+        ({}, True),
+        ({"since": date(2026, 11, 20)}, True),
+        ({"since": date(2026, 11, 21)}, False),
+        ({"until": date(2026, 11, 20)}, True),
+        ({"until": date(2026, 11, 19)}, False),
+        ({"since": date(2026, 11, 20), "until": date(2026, 11, 20)}, True),
+    ],
+)
+def test_expects_a_promotion_on_its_days_alone(window: dict[str, date], *, runs: bool) -> None:
+    shop = {"channel": "shop", "monthly": euro(-600), "months": 6, **window}
+    version = Offer.model_validate({**offer("TRIO-MAX", 2).model_dump(), "promotions": [shop]})
+    sold = order(**SHOP_ORDER, quote=Quote(monthly_total=euro(7500), promotion=promotion(-600, 6)))
+    judged = rules.assess(sold, facts(**SHOP, publications=publications(version)))
+    assert (found(judged) == []) is runs
+
+
+def test_prices_an_end_as_nothing_any_more() -> None:
+    judged = rules.assess(order(action="terminate", offer_code=None, quote=None), facts())
+    assert judged.price == OrderPrice(
+        current_monthly=euro(7000),
+        new_monthly=euro(0),
+        monthly_change=euro(-7000),
+        one_off=euro(0),
+        monthly_after_promotion=euro(0),
+    )
+
+
+def test_prices_a_new_subscription_without_what_others_of_the_customer_cost() -> None:
+    new = order(action="add", offer_code="FIBRE", quote=Quote(monthly_total=euro(6000), one_off=euro(5000)))
+    judged = rules.assess(new, facts(publications=_codes_of(publications(), "FIBRE"), subscription=None))
+    assert judged.price == OrderPrice(
+        new_monthly=euro(6000), monthly_change=euro(6000), one_off=euro(5000), monthly_after_promotion=euro(6000)
+    )
+
+
 def test_prices_what_the_customer_is_asked_to_confirm() -> None:
     judged = rules.assess(order(), facts(publications=_codes_of(publications(), "TRIO-MAX")))
     assert judged.price is not None
@@ -359,17 +491,136 @@ def test_prices_what_the_customer_is_asked_to_confirm() -> None:
     )
 
 
+def _price(total: int, full: int | None = None, one_off: int = 0, months: int | None = None) -> Price:
+    full = total if full is None else full
+    return Price(
+        monthly_total=euro(total),
+        monthly_full=euro(full),
+        one_off=euro(one_off),
+        promotion=promotion(total - full, months) if months else None,
+    )
+
+
+HONOURED: dict[str, tuple[dict[str, Any], Money | None, Price]] = {
+    "the change": ({"quote": Quote(monthly_change=euro(500))}, euro(7000), _price(7500)),
+    "the lowest of two": (
+        {"quote": Quote(monthly_total=euro(7800), monthly_change=euro(500))},
+        euro(7000),
+        _price(7500),
+    ),
+    "the lowest of two, the other way round": (
+        {"quote": Quote(monthly_total=euro(7400), monthly_change=euro(500))},
+        euro(7000),
+        _price(7400),
+    ),
+    "never above the published price": ({"quote": Quote(monthly_total=euro(9000))}, euro(7000), _price(8100)),
+    "the change of who had nothing": ({"quote": Quote(monthly_change=euro(7900))}, None, _price(7900)),
+    "nothing that was told in another currency": (
+        {"quote": Quote(monthly_total=euro(100, "USD"), monthly_change=euro(100, "USD"), one_off=euro(-100, "USD"))},
+        euro(7000),
+        _price(8100),
+    ),
+    "no quote": ({"quote": None}, euro(7000), _price(8100)),
+    "a promotion that was never published": (
+        {"quote": Quote(monthly_total=euro(7500), promotion=promotion(-600, 6))},
+        euro(7000),
+        _price(7500, 8100, months=6),
+    ),
+    "no promotion of nothing": (
+        {"quote": Quote(monthly_total=euro(8100), promotion=promotion(-600, 6))},
+        euro(7000),
+        _price(8100),
+    ),
+    "the published promotion that was not told": (
+        {**SHOP_ORDER, "quote": Quote(monthly_total=euro(7000))},
+        euro(7000),
+        _price(7000, 8100, months=6),
+    ),
+    "a promotion for longer than published": (
+        {**SHOP_ORDER, "quote": Quote(monthly_total=euro(7500), promotion=promotion(-600, 12))},
+        euro(7000),
+        _price(7500, 8100, months=12),
+    ),
+    "never a promotion for shorter than published": (
+        {**SHOP_ORDER, "quote": Quote(monthly_total=euro(7500), promotion=promotion(-600, 3))},
+        euro(7000),
+        _price(7500, 8100, months=6),
+    ),
+    "the one-off": (
+        {"action": "add", "offer_code": "FIBRE", "quote": Quote(monthly_total=euro(6000), one_off=euro(1000))},
+        None,
+        _price(6000, one_off=1000),
+    ),
+    "no one-off above the published": (
+        {"action": "add", "offer_code": "FIBRE", "quote": Quote(monthly_total=euro(6000), one_off=euro(9000))},
+        None,
+        _price(6000, one_off=5000),
+    ),
+    "the published one-off where none was told": (
+        {"action": "add", "offer_code": "FIBRE", "quote": Quote(monthly_total=euro(5900))},
+        None,
+        _price(5900, one_off=5000),
+    ),
+    "no one-off in another currency": (
+        {"action": "add", "offer_code": "FIBRE", "quote": Quote(monthly_total=euro(6000), one_off=euro(1, "USD"))},
+        None,
+        _price(6000, one_off=5000),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HONOURED)
+def test_honours_the_lowest_quote_and_never_above_the_published_price(name: str) -> None:
+    changes, current, price = HONOURED[name]
+    told = order(**changes)
+    assert rules.honoured(told, _codes_of(publications(), told.offer_code or ""), current) == price
+
+
+def test_honours_nothing_for_an_offer_that_was_not_on_sale() -> None:
+    with pytest.raises(rules.NothingToHonourError, match=r"offer\.unknown"):
+        rules.honoured(order(), [], euro(7000))
+
+
+PUBLISHED = OrderPrice(
+    current_monthly=euro(7000),
+    new_monthly=euro(8100),
+    monthly_change=euro(1100),
+    one_off=euro(0),
+    monthly_after_promotion=euro(8100),
+)
+
+
 @pytest.mark.parametrize(
-    ("quote", "monthly"),
+    ("changes", "told"),
     [
-        (Quote(monthly_change=euro(500)), 7500),
-        (Quote(monthly_total=euro(7800), monthly_change=euro(500)), 7500),
-        (Quote(monthly_total=euro(9000)), 8100),
+        ({"quote": None, "price": PUBLISHED}, None),
+        ({"quote": None, "price": None}, None),
+        ({"quote": Quote(monthly_total=euro(7800), monthly_change=euro(500)), "price": None}, 7800),
+        ({"quote": Quote(monthly_total=euro(7800), monthly_change=euro(500)), "price": PUBLISHED}, 7500),
+        ({"quote": Quote(monthly_total=euro(7400), monthly_change=euro(500)), "price": PUBLISHED}, 7400),
+        ({"quote": Quote(monthly_total=euro(100, "USD")), "price": PUBLISHED}, 100),
+        ({"quote": Quote(), "price": PUBLISHED}, None),
     ],
 )
-def test_honours_the_lowest_quote_and_never_above_the_published_price(quote: Quote, monthly: int) -> None:
-    price = rules.honoured(order(quote=quote), _codes_of(publications(), "TRIO-MAX"), euro(7000))
-    assert price == Price(monthly_total=euro(monthly), monthly_full=euro(monthly), one_off=euro(0))
+def test_shows_a_reviewer_the_lowest_that_was_told(changes: dict[str, Any], told: int | None) -> None:
+    shown = rules.quoted_monthly(order(**changes))
+    assert (shown.amount if shown else None) == told
+
+
+def test_leaves_to_review_what_no_decision_resolved() -> None:
+    price, agent = (Discrepancy(code=each, path="/", stage="intake") for each in ("price.change", "agent.unknown"))
+    assert rules.unresolved((price, agent), ["price.change", "price.monthly"]) == (agent,)
+
+
+@pytest.mark.parametrize(
+    ("assessed", "version", "moved"),
+    [(PUBLISHED, 1, False), (PUBLISHED, 2, True), (PUBLISHED, None, True), (None, 1, True)],
+)
+def test_asks_anew_where_the_subscription_or_the_price_moved(
+    assessed: OrderPrice | None, version: int | None, *, moved: bool
+) -> None:
+    shown = order(subscription_version=1, price=PUBLISHED)
+    assert rules.moved(shown, rules.Assessment(None, assessed, ()), version) is moved
 
 
 def test_asks_the_customer_for_the_honoured_price() -> None:
@@ -378,6 +629,16 @@ def test_asks_the_customer_for_the_honoured_price() -> None:
     judged = rules.assess(order(decision=decision), facts(publications=_codes_of(publications(), "TRIO-MAX")))
     assert judged.price is not None
     assert judged.price.new_monthly == euro(7500)
+
+
+def test_asks_the_customer_for_the_published_price_once_a_reviewer_applied_it() -> None:
+    decision = PriceDecision(kind="apply_published_price", case_id="case-1", reviewer="rita")
+    judged = rules.assess(order(decision=decision), facts(publications=_codes_of(publications(), "TRIO-MAX")))
+    assert judged.price == PUBLISHED
+
+
+def test_takes_a_step_that_the_life_of_an_order_has() -> None:
+    assert rules.step("held", "pending") == "pending"
 
 
 def test_refuses_a_step_that_the_life_of_an_order_does_not_have() -> None:
