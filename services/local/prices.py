@@ -97,8 +97,11 @@ def _honoured(order: Order | None, taken: Taken) -> Price | None:
 
 
 def _above(honoured: Price, published: Price) -> bool:
+    """Whether any part is more than published, or a promotion is over while the published one still runs."""
     parts = ("monthly_total", "monthly_full", "one_off")
-    return any(getattr(honoured, part).amount > getattr(published, part).amount for part in parts)
+    months = [each.promotion.months if each.promotion else 0 for each in (honoured, published)]
+    shorter = months[0] < months[1] and honoured.monthly_full.amount > published.monthly_total.amount
+    return shorter or any(getattr(honoured, part).amount > getattr(published, part).amount for part in parts)
 
 
 def _expected(change: SubscriptionChanged, offer: OfferRef, price: Price) -> dict[str, object]:

@@ -13,6 +13,7 @@ from contracts.customer_v1 import Customer, CustomerRecorded
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered
 from contracts.event import Envelope
 from contracts.invoice_v1 import ChargesStarted
+from contracts.money import Promotion
 from contracts.notice_v1 import NoticeUndeliverable
 from contracts.offer_v1 import (
     OfferPublished,
@@ -25,7 +26,7 @@ from contracts.order_v1 import (
     OrderPending,
 )
 from contracts.subscription_v1 import ChangeFailed, Sale, services_of
-from services.local import audit
+from services.local import audit, prices
 from services.local.audit import Evidence
 from services.local.records import Record
 from tests.local.world import (
@@ -735,6 +736,20 @@ def test_takes_a_message_that_billing_could_not_handle_for_looked_at() -> None:
     assert [each.partition(": ")[0] for each in world.found(evidence)] == [CHARGE]
     evidence.letters.append(letter)
     assert world.found(evidence) == []
+
+
+@pytest.mark.parametrize(
+    ("monthly", "months", "above"),
+    [(8100, 6, False), (8100, 12, False), (8100, 3, True), (8100, None, True), (7500, None, False), (7501, None, True)],
+)
+def test_takes_a_promotion_that_is_over_before_the_published_one_for_above_the_published_price(
+    monthly: int, months: int | None, *, above: bool
+) -> None:
+    told = Promotion(monthly=euro(7500 - monthly), months=months) if months else None
+    total = 7500 if told else monthly
+    price = Price(monthly_total=euro(total), monthly_full=euro(monthly), one_off=euro(0), promotion=told)
+    published = MAX.price("shop", "modify", NOW)
+    assert prices._above(price, published) is above
 
 
 def test_breaks_every_check_there_is() -> None:
