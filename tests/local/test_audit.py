@@ -18,6 +18,7 @@ from contracts.notice_v1 import NoticeUndeliverable
 from contracts.offer_v1 import (
     OfferPublished,
     OfferWithdrawn,
+    Price,
 )
 from contracts.order_v1 import (
     OrderCancelled,
