@@ -83,7 +83,9 @@ def running(options: Options) -> Iterator[Stack]:
 @app.command()
 def up(
     data: Annotated[Path, typer.Option(help="folder where everything is kept")] = DATA,
-    port: Annotated[int | None, typer.Option(help="first of nine ports; free ones otherwise")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="first of nine ports; otherwise those of the last start", min=1024, max=65526)
+    ] = None,
     movable_clock: Annotated[
         bool, typer.Option("--movable-clock", help="a business time that `asquoted clock` moves")
     ] = False,

@@ -18,7 +18,7 @@ from contracts.topics import SERVICES
 from services.chassis.clock import write_offset
 from services.chassis.ids import new_secret, sha256
 from services.local.kafka import Kafka
-from services.local.ports import ports_from
+from services.local.ports import ports_from, same_or_free
 from services.local.postgres import Postgres
 from services.local.supervisor import Process, Supervisor, lock_folder
 
@@ -72,7 +72,7 @@ class Stack:
         self._set_clock()
         bootstrap = self._start_kafka()
         server = self._start_postgres()
-        ports = ports_from(self.options.base_port, PORTS)
+        ports = self._ports()
         databases = make_databases(server, self.secrets["databases"])
         self.description = describe(bootstrap, databases, ports, self.secrets)
         self._start_processes(bootstrap, databases, ports)
@@ -92,6 +92,16 @@ class Stack:
             if part is not None:
                 part.stop()
         self._lock.release()
+
+    def _ports(self) -> dict[str, int]:
+        """Keep the ports over restarts: the links in mails that were sent before name them."""
+        file = self.folder / "ports.json"
+        if self.options.base_port is None and file.exists():
+            kept: dict[str, int] = json.loads(file.read_text())
+            return dict(zip(kept, same_or_free(list(kept.values())), strict=True))
+        ports = ports_from(self.options.base_port, PORTS)
+        file.write_text(json.dumps(ports))
+        return ports
 
     def _set_clock(self) -> None:
         file = self.folder / "clock.json"
