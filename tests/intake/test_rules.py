@@ -108,6 +108,16 @@ def _short(value: Any) -> Any:
     return (value["monthly"]["amount"], value["months"]) if isinstance(value, dict) and "months" in value else value
 
 
+def _faster(now: Subscription) -> Subscription:
+    """More internet than any offer has."""
+    services = [each.model_copy(update={"level": dict.fromkeys(each.level, 10**6)}) for each in now.services[:1]]
+    return now.model_copy(update={"services": (*services, *now.services[1:])})
+
+
+def _two_decoders(now: Subscription) -> Subscription:
+    return now.model_copy(update={"equipment": (*now.equipment, Equipment(type="decoder", serial="DC-2"))})
+
+
 SHOP = {"channels": ("telesales", "shop"), "agents": ("agent-21",)}
 SHOP_ORDER = {"channel": "shop", "agent": "agent-21"}
 
@@ -291,6 +301,36 @@ TABLE: dict[str, Row] = {
         {},
         [("removals.excess", ["tv", "decoder"], ["internet"])],
     ),
+    "a level lost and not named": (
+        {},
+        {"subscription": _faster(subscription())},
+        [("services.lost", ["level:internet"], [])],
+    ),
+    "a level lost and named": (
+        {"removals": ("level:internet",)},
+        {"subscription": _faster(subscription())},
+        [],
+    ),
+    "one of two decoders named": (
+        {"offer_code": "DUO", "quote": Quote(monthly_total=euro(5200)), "removals": ("tv", "decoder")},
+        {"subscription": _two_decoders(subscription())},
+        [("services.lost", ["decoder"], ["tv", "decoder"])],
+    ),
+    "both decoders named": (
+        {"offer_code": "DUO", "quote": Quote(monthly_total=euro(5200)), "removals": ("tv", "decoder", "decoder")},
+        {"subscription": _two_decoders(subscription())},
+        [],
+    ),
+    "one of two decoders kept": (
+        {"removals": ("decoder",)},
+        {"subscription": _two_decoders(subscription())},
+        [],
+    ),
+    "a number lost with its telephony": (
+        {"offer_code": "FIBRE", "quote": Quote(monthly_total=euro(6000)), "removals": ("tv", "telephony", "decoder")},
+        {},
+        [("services.lost", ["+3287123456"], ["tv", "telephony", "decoder"])],
+    ),
     "an end that names everything": (
         {
             "action": "terminate",
@@ -460,6 +500,35 @@ def test_expects_a_promotion_on_its_days_alone(window: dict[str, date], *, runs:
     sold = order(**SHOP_ORDER, quote=Quote(monthly_total=euro(7500), promotion=promotion(-600, 6)))
     judged = rules.assess(sold, facts(**SHOP, publications=publications(version)))
     assert (found(judged) == []) is runs
+
+
+def _charge(monthly: int, since: date, running: RunningPromotion | None = None) -> Charge:
+    return Charge(offer=OfferRef(code="TRIO", version=2), monthly=euro(monthly), promotion=running, since=since)
+
+
+RUNNING = RunningPromotion(monthly=euro(-600), first_month="2026-12", last_month="2027-05")
+
+
+@pytest.mark.parametrize(
+    ("charges", "current"),
+    [
+        ((_charge(6500, date(2026, 1, 1)), _charge(7000, date(2026, 11, 20))), 7000),
+        ((_charge(6500, date(2026, 1, 1)), _charge(7000, date(2026, 11, 21))), 6500),
+        ((_charge(7000, date(2026, 11, 21)),), None),
+        ((_charge(7000, date(2026, 11, 20), RUNNING),), 6400),
+        ((_charge(7000, date(2026, 5, 1), RUNNING.model_copy(update={"last_month": "2026-11"})),), 6400),
+        ((_charge(7000, date(2026, 5, 1), RUNNING.model_copy(update={"last_month": "2026-10"})),), 7000),
+    ],
+)
+def test_takes_the_charge_that_was_in_force_on_the_day_of_the_sale(
+    charges: tuple[Charge, ...], current: int | None
+) -> None:
+    judged = rules.assess(order(), facts(publications=_codes_of(publications(), "TRIO-MAX"), charges=charges))
+    assert (judged.price and judged.price.current_monthly) == (None if current is None else euro(current))
+
+
+def test_charges_nothing_before_a_charge_has_begun() -> None:
+    assert _charge(7000, date(2026, 11, 21), RUNNING).in_force(date(2026, 11, 20)) == euro(7000)
 
 
 def test_prices_an_end_as_nothing_any_more() -> None:
