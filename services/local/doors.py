@@ -37,10 +37,22 @@ class Doors:
             message = f"{file} is not there: start a stack with `asquoted up`, or name its stack.json with --stack"
             raise StackNotFoundError(message)
         try:
-            return cls(json.loads(file.read_text()))
+            doors = cls(json.loads(file.read_text()))
         except ValueError as error:
             message = f"{file} is not what `asquoted up` writes: {error}"
             raise StackNotFoundError(message) from error
+        if not any(doors.answers(name) for name in doors.description["services"]):
+            doors.client.close()
+            message = f"the stack of {file} does not run any more: start it again with `asquoted up`"
+            raise StackNotFoundError(message)
+        return doors
+
+    def answers(self, service: str) -> bool:
+        """Whether a service answers at all; one alone may be on its way up again."""
+        try:
+            return self.client.get(f"{self.url(service)}/livez", timeout=2).is_success
+        except httpx.TransportError:
+            return False
 
     def __enter__(self) -> Self:
         return self
