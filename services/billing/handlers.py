@@ -15,9 +15,10 @@ from contracts.subscription_v1 import SubscriptionChanged
 from services.billing import rules, store
 from services.billing.rules import Held, Started
 from services.billing.settings import settings
-from services.billing.store import CommissionRow, OfferRow, SubscriptionRow, changed
+from services.billing.store import CommissionRow, OfferRow, SubscriptionRow
 from services.chassis.consuming import consumes
 from services.chassis.job import Job, job
+from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
 
 AGAIN_REAL_SECONDS = 0.25

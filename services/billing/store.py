@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import ClassVar
 
 from sqlalchemy import Column, select
 from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from contracts.invoice_v1 import Month
 from contracts.money import Money
@@ -15,10 +17,11 @@ from contracts.offer_v1 import Offer, OfferWithdrawn, Publication
 from contracts.order_v1 import Order
 from services.billing.rules import Entry, Line, Rate
 from services.chassis.database import Json, moment
+from services.chassis.rows import Row, changed
 from services.chassis.transaction import Transaction
 
 
-class Table(SQLModel, registry=registry()):
+class Table(Row, registry=registry()):
     """The tables of billing."""
 
 
@@ -26,6 +29,7 @@ class OfferRow(Table, table=True):
     """Billing's own copy of a published offer version."""
 
     __tablename__: ClassVar[str] = "offer"
+    reference: ClassVar[bool] = True
     code: str = Field(primary_key=True)
     version: int = Field(primary_key=True)
     offer: Offer = Field(sa_column=Column(Json(Offer), nullable=False))
@@ -66,6 +70,7 @@ class CommissionRateRow(Table, table=True):
     """One of a partner's commission rates."""
 
     __tablename__: ClassVar[str] = "commission_rate"
+    reference: ClassVar[bool] = True
     partner: str = Field(primary_key=True)
     position: int = Field(primary_key=True)
     action: str
@@ -89,17 +94,17 @@ class CommissionRow(Table, table=True):
     held_at: datetime = moment()
 
 
-def changed(row: SubscriptionRow, **changes: object) -> SubscriptionRow:
-    """Return the row with some values changed."""
-    return SubscriptionRow(**{**{name: getattr(row, name) for name in SubscriptionRow.model_fields}, **changes})
-
-
 async def publications(tx: Transaction, code: str | None) -> list[Publication]:
     """Every version of an offer that is known here; the rows are not locked, for every order reads them."""
-    if code is None:
-        return []
-    rows = await tx.select(OfferRow, select(OfferRow).where(OfferRow.code == code))  # type: ignore[arg-type]
-    return [Publication(offer=row.offer, published_at=row.published_at, withdrawn_at=row.withdrawn_at) for row in rows]
+    return (await tx.reference(OfferRow, _by_code)).get(code, [])
+
+
+def _by_code(rows: Sequence[OfferRow]) -> dict[str | None, list[Publication]]:
+    known: dict[str | None, list[Publication]] = defaultdict(list)
+    for row in rows:
+        found = Publication(offer=row.offer, published_at=row.published_at, withdrawn_at=row.withdrawn_at)
+        known[row.code].append(found)
+    return dict(known)
 
 
 async def withdraw(tx: Transaction, event: OfferWithdrawn) -> None:
@@ -107,15 +112,7 @@ async def withdraw(tx: Transaction, event: OfferWithdrawn) -> None:
     for known in await publications(tx, event.code):
         row = await tx.get(OfferRow, event.code, known.offer.version)
         if row is not None and row.withdrawn_at is None:
-            tx.put(
-                OfferRow(
-                    code=row.code,
-                    version=row.version,
-                    offer=row.offer,
-                    published_at=row.published_at,
-                    withdrawn_at=event.withdrawn_at,
-                )
-            )
+            tx.put(changed(row, withdrawn_at=event.withdrawn_at))
 
 
 def write_lines(
@@ -142,9 +139,14 @@ async def lines(tx: Transaction, subscription_id: str) -> list[LineRow]:
 
 async def rates(tx: Transaction, partner: str) -> list[Rate]:
     """A partner's commission rates."""
-    return [
-        Rate.model_validate(row.model_dump(exclude={"partner", "position"})) for row in await _rate_rows(tx, partner)
-    ]
+    return (await tx.reference(CommissionRateRow, _by_partner)).get(partner, [])
+
+
+def _by_partner(rows: Sequence[CommissionRateRow]) -> dict[str, list[Rate]]:
+    known: dict[str, list[Rate]] = defaultdict(list)
+    for row in rows:  # in the order of their positions, which are part of the key
+        known[row.partner].append(Rate.model_validate(row.model_dump(exclude={"partner", "position"})))
+    return dict(known)
 
 
 async def replace_rates(tx: Transaction, partner: str, new: list[Rate]) -> None:

@@ -21,6 +21,7 @@ from services.catalogue.store import OfferRow
 from services.chassis.faults import preferred_language, translated
 from services.chassis.http import Problem, service_of, transact
 from services.chassis.keys import allow
+from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
 
 JSON_TYPES = ("application/json",)
@@ -76,7 +77,7 @@ async def withdraw_offer(code: str, request: Request) -> dict[str, Any]:
         rows = _known(await store.versions(tx, [code]), code)
         on_sale = [row for row in rows if row.withdrawn_at is None]
         for row in on_sale:
-            tx.put(OfferRow(**{**row.model_dump(), "offer": row.offer, "withdrawn_at": tx.now}))
+            tx.put(changed(row, withdrawn_at=tx.now))
         if on_sale:
             tx.publish(OfferWithdrawn(code=code, withdrawn_at=tx.now))
         return {"code": code, "withdrawn_at": tx.now if on_sale else rows[-1].withdrawn_at}

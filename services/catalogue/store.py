@@ -8,17 +8,18 @@ from typing import ClassVar
 
 from sqlalchemy import Column, func, select
 from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel, col
+from sqlmodel import Field, col
 
 from contracts.offer_v1 import Offer, Publication
 from services.chassis.database import Json, moment
+from services.chassis.rows import Row
 from services.chassis.transaction import Transaction
 
 PUBLISHING = 20_261_001
 """Any number: whoever publishes or withdraws holds this lock until the commit; it happens a few times a day."""
 
 
-class Table(SQLModel, registry=registry()):
+class Table(Row, registry=registry()):
     """The tables of the catalogue."""
 
 

@@ -23,18 +23,21 @@ from services.chassis.clock import Clock
 from services.chassis.database import ConsumerState, DeadLetter, ParkedKey, is_infrastructure
 from services.chassis.dead_letters import ReleaseQueue
 from services.chassis.decoding import Item, decode, record_of
+from services.chassis.job import Reads
+from services.chassis.rows import changed
 from services.chassis.settings import Settings
-from services.chassis.transaction import Cause, Transaction, UnitOfWork
+from services.chassis.transaction import Cause, Committed, Transaction, UnitOfWork
 
 log = structlog.get_logger()
 
 Handler = Callable[[Any, Transaction], Awaitable[Iterable[Event] | None]]
 Registered = TypeVar("Registered", bound=Callable[..., Any])
-Reads = Callable[[Any], Iterable[tuple[Any, tuple[object, ...]]]]
 
 LONGEST_BACKOFF_SECONDS = 2.0
 STOPPED_POLL_SECONDS = 0.3
 QUEUE_PAGE = 200
+BREATH_SECONDS = 0.003
+"""How long a batch is handled without letting anything else of the process go on."""
 GAP = 0
 """Stands for the attempt in the ids of what reports a gap before an event."""
 
@@ -81,19 +84,25 @@ class Consumer:
     """Handles the batches of one service. It returns from a batch only when all of it is committed."""
 
     def __init__(
-        self, service: str, settings: Settings, engine: AsyncEngine, clock: Clock, handlers: dict[str, Handler]
+        self,
+        service: str,
+        settings: Settings,
+        engine: AsyncEngine,
+        handlers: dict[str, Handler],
+        begin: Callable[[AsyncConnection], UnitOfWork],
     ) -> None:
-        """`handlers` by event type; they must be those that the map names."""
+        """`handlers` by event type, those that the map names; `begin` makes a unit of work."""
         self._service = service
         self._settings = settings
         self._engine = engine
-        self._clock = clock
+        self._clock = Clock()  # real time: how long a batch takes, and when it failed
+        self._begin = begin
         self._handlers = handlers
         self._own_letters = dead_letters.told_directly(handlers)
         self._wanted = {(topic.name, event.type): event for topic, event in consumed_by(service)}
         self._over = asyncio.Event()
         self._busy_since: float | None = None
-        self.on_commit: Callable[[], None] = lambda: None
+        self.on_commit: Callable[[Committed], None] = lambda _committed: None
         self.on_fatal: Callable[[BaseException], None] = lambda _error: None
         self._check_map()
 
@@ -194,13 +203,17 @@ class Consumer:
 
     async def _batch(self, items: Sequence[Item], *, stop: bool = False) -> int:
         async with self._engine.connect() as connection:
-            unit = UnitOfWork(self._service, connection, self._clock)
+            unit = self._begin(connection)
             known = await watermark.advance(connection, _highest(items))
             reached = dict(known)
             queued = await dead_letters.parked(connection, (item.record.queue for item in items))
             new = [item for item in items if self._is_new(item, reached, unit)]
             await unit.load(place for item in new for place in self._reads(item))
+            breath = self._clock.monotonic()
             for item in new:
+                if self._clock.monotonic() - breath > BREATH_SECONDS:
+                    await asyncio.sleep(0)  # the doors of this process are served meanwhile
+                    breath = self._clock.monotonic()
                 failed = await self._one(unit, item, queued)
                 if failed and not stop and await self._too_many(connection):
                     raise TooManyFailuresError(items.index(item) + 1)
@@ -208,8 +221,7 @@ class Consumer:
                 await _stop_consumer(connection)
             if any(item.fault for item in items):  # all others moved it already
                 await watermark.advance(connection, reached)
-            await unit.commit()
-        self.on_commit()
+            self.on_commit(await unit.commit())
         return len(items)
 
     async def _too_many(self, connection: AsyncConnection) -> bool:
@@ -288,14 +300,13 @@ class Consumer:
     async def _refused(self, item: Item, error: SQLAlchemyError) -> int:
         """Make a case of a record whose data the database refuses."""
         async with self._engine.connect() as connection:
-            unit = UnitOfWork(self._service, connection, self._clock)
+            unit = self._begin(connection)
             await watermark.advance(connection, _highest([item]))
             fault = "message.unhandled", str(error)
             await dead_letters.open_case(unit, item.record, fault, item.cause, self._own_letters)
             if await self._too_many(connection):
                 await _stop_consumer(connection)
-            await unit.commit()
-        self.on_commit()
+            self.on_commit(await unit.commit())
         return 1
 
     async def release(self, job: ReleaseQueue, tx: Transaction) -> None:
@@ -325,7 +336,7 @@ class Consumer:
     async def _decided(self, tx: Transaction, job: ReleaseQueue) -> DeadLetter | None:
         statement = select(DeadLetter).where(col(DeadLetter.case_id) == job.case_id)
         rows = await tx.select(DeadLetter, statement.with_for_update())
-        return _changed(rows[0], decision=job.decision) if rows else None
+        return changed(rows[0], decision=job.decision) if rows else None
 
     async def _release_one(self, unit: UnitOfWork, row: DeadLetter) -> bool:
         """Handle or set aside one kept record; returns whether what waits behind it may go on."""
@@ -336,11 +347,11 @@ class Consumer:
         set_aside = row.state == "failed" and row.decision == "set_aside"
         fault = None if set_aside else await self._within_savepoint(unit, item, cause)
         if fault is None:
-            tx.put(_changed(row, state="released"))
+            tx.put(changed(row, state="released"))
             if row.state == "failed":
                 tx.publish(dead_letters.released(row.case_id, self._service, row.decision))
         else:
-            tx.put(_changed(row, state="failed", attempt=row.attempt + 1, decision=None, failed_at=self._clock.real()))
+            tx.put(changed(row, state="failed", attempt=row.attempt + 1, decision=None, failed_at=self._clock.real()))
             await dead_letters.tell(unit, record, fault, cause, self._own_letters)
         unit.absorb(tx)
         await unit.flush()
@@ -374,7 +385,3 @@ async def _stop_consumer(connection: AsyncConnection) -> None:
     log.error("consumer.stopped", reason="too many technical cases within a minute")
     statement = insert(ConsumerState).values(id=1, stopped=True)
     await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"stopped": True}))
-
-
-def _changed(row: DeadLetter, **changes: object) -> DeadLetter:
-    return DeadLetter(**{**row.model_dump(), **changes})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -12,7 +13,9 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from services.chassis.rows import Row
 
 INFRASTRUCTURE_CLASSES = ("08", "40", "53", "57", "58")
 """SQLSTATE classes that say nothing about the data: connection, rollback, resources, operator, system."""
@@ -38,13 +41,43 @@ class Json(TypeDecorator[Any]):
         """Turn JSON into the value."""
         return None if value is None else self._adapter.validate_python(value, extra="ignore")
 
+    def to_text(self, value: Any) -> str:  # noqa: ANN401 - a value of the kind
+        """Turn the value into JSON text, which is what travels."""
+        return self._adapter.dump_json(value).decode()
+
+    def from_text(self, text: str) -> Any:  # noqa: ANN401 - a value of the kind
+        """Turn JSON text into the value."""
+        return self._adapter.validate_json(text, extra="ignore")
+
+
+class JsonText(TypeDecorator[str]):
+    """A JSONB column whose value is the JSON text itself: it is written and read by others, not looked into."""
+
+    impl = JSONB(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: object) -> Any:  # noqa: ANN401, ARG002 - SQLAlchemy's
+        """Hand the text on as JSON."""
+        return None if value is None else json.loads(value)
+
+    def process_result_value(self, value: Any, dialect: object) -> str | None:  # noqa: ANN401, ARG002 - SQLAlchemy's
+        """Take the JSON as text."""
+        return None if value is None else json.dumps(value)
+
+    @staticmethod
+    def to_text(value: str) -> str:
+        """Return the text as it is."""
+        return value
+
+    from_text = to_text
+
 
 def moment(*, nullable: bool = False, index: bool = False) -> Any:  # noqa: ANN401 - what SQLModel's Field takes
     """Return a column for an aware UTC time."""
     return Field(default=None, sa_column=Column(DateTime(timezone=True), nullable=nullable, index=index))
 
 
-class ChassisTable(SQLModel, registry=registry()):
+class ChassisTable(Row, registry=registry()):
     """The tables that every service's database has."""
 
 
@@ -75,7 +108,7 @@ class Outbox(ChassisTable, table=True):
     id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
     topic: str
     key: str
-    headers: list[list[str]] = Field(sa_column=Column(JSONB, nullable=False))
+    headers: str = Field(sa_column=Column(JsonText, nullable=False))
     value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
@@ -86,7 +119,7 @@ class JobRow(ChassisTable, table=True):
     __table_args__ = (Index("job_open", "due_at", postgresql_where="failed_at IS NULL"),)
     id: str = Field(primary_key=True)
     name: str
-    payload: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    payload: str = Field(sa_column=Column(JsonText, nullable=False))
     cause: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     due_at: datetime = moment()
     not_before: datetime = moment()
@@ -131,6 +164,14 @@ class ConsumerState(ChassisTable, table=True):
     resumed_at: datetime | None = moment(nullable=True)
 
 
+class ReferenceVersion(ChassisTable, table=True):
+    """How often a reference table was written: what a process has in memory is as old as its version."""
+
+    __tablename__: ClassVar[str] = "reference_version"
+    name: str = Field(primary_key=True)
+    version: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
 class Lease(ChassisTable, table=True):
     """Who is the one active relay, until when (real time); `token` rises with every holder."""
 
@@ -145,6 +186,7 @@ class ApiKey(ChassisTable, table=True):
     """A key that opens doors, stored as its SHA-256 only."""
 
     __tablename__: ClassVar[str] = "api_key"
+    reference: ClassVar[bool] = True
     sha256: str = Field(primary_key=True)
     role: str
     holder: str
@@ -165,7 +207,8 @@ def make_engine(url: str) -> AsyncEngine:
         pool_pre_ping=True,
         hide_parameters=True,
         connect_args={
-            "server_settings": {"timezone": "UTC", "lock_timeout": "10000"},
+            # No scans: every statement of ours names keys, and a plan made while a table was new outlives its growth.
+            "server_settings": {"timezone": "UTC", "lock_timeout": "10000", "enable_seqscan": "off"},
             "timeout": 5,
             "command_timeout": 30,
         },
@@ -176,6 +219,13 @@ def is_refused_data(error: BaseException) -> bool:
     """Whether the database refused a value itself: too long, out of range, a character that it does not store."""
     state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
     return state.startswith("22") or isinstance(getattr(getattr(error, "orig", None), "__cause__", None), ValueError)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database cannot be reached, so that it makes no sense to try each work of a group alone."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(getattr(error.orig, "__cause__", None), OSError)
+    return isinstance(error, OSError | TimeoutError | PoolTimeoutError)
 
 
 def is_infrastructure(error: BaseException) -> bool:

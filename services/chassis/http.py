@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import structlog
@@ -13,12 +13,13 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis import telemetry
 from services.chassis.database import is_infrastructure, is_refused_data
 from services.chassis.faults import preferred_language, translated
 from services.chassis.ids import new_traceparent
-from services.chassis.transaction import Cause, Transaction
+from services.chassis.transaction import Cause, Place, Transaction
 
 if TYPE_CHECKING:
     from services.chassis.service import Service
@@ -60,13 +61,25 @@ def service_of(request: Request) -> Service:
     return cast("Service", request.app.state.service)
 
 
-async def transact(request: Request, work: Work[Result]) -> Result:
-    """Do the work of a request in one transaction; again if somebody else was first, 503 if the database is away."""
+async def look(request: Request, work: Work[Result]) -> Result:
+    """Do the work of a request that only reads. Raises Problem 503 if the database is away."""
+    return await _tried(lambda: service_of(request).look(work))
+
+
+async def transact(request: Request, work: Work[Result], reads: Sequence[Place] = ()) -> Result:
+    """Do the work of a request in a transaction; again if somebody else was first. Raises Problem 503 if it is away.
+
+    `reads` are rows that the work is going to need, read for all requests of a moment at once.
+    """
     service = service_of(request)
     cause = Cause.request(request.state.traceparent)
+    return await _tried(lambda: service.transact(work, cause, reads))
+
+
+async def _tried(doing: Callable[[], Awaitable[Result]]) -> Result:
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return await service.transact(work, cause)
+            return await doing()
         except (DBAPIError, SQLAlchemyError, OSError, TimeoutError) as error:
             if is_refused_data(error):
                 raise Problem(422, "request.not-storable", "a text or number in it cannot be stored") from error
@@ -91,7 +104,7 @@ def make_app(service: Service, *routers: APIRouter) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _failed)
-    app.middleware("http")(_traced)
+    app.add_middleware(_Traced)
     for router in (*routers, _health):
         app.include_router(router)
     return app
@@ -140,14 +153,28 @@ async def _failed(request: Request, error: Exception) -> Response:
     return problem_response(request, Problem(500, "service.failed", "this was our fault; it has been logged"))
 
 
-async def _traced(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    given = request.headers.get("traceparent", "")
-    request.state.traceparent = given if telemetry.trace_id(given) else new_traceparent()
-    with structlog.contextvars.bound_contextvars(trace_id=telemetry.trace_id(request.state.traceparent)):
-        response = await call_next(request)
-    route = request.scope.get("route")
-    telemetry.REQUESTS.labels(request.method, getattr(route, "path", "unknown"), response.status_code).inc()
-    return response
+class _Traced:
+    """Gives every request a trace, counts the answers, and says the trace in what is logged meanwhile."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), "")
+        traceparent = given if telemetry.trace_id(given) else new_traceparent()
+        scope.setdefault("state", {})["traceparent"] = traceparent
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "unknown")
+                telemetry.REQUESTS.labels(scope["method"], route, message["status"]).inc()
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(trace_id=telemetry.trace_id(traceparent)):
+            await self._app(scope, receive, counted)
 
 
 _health = APIRouter(tags=["health"])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import httpx
 import structlog
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col
@@ -18,9 +18,10 @@ from sqlmodel import col
 from services.chassis import dead_letters, telemetry
 from services.chassis.clock import Clock
 from services.chassis.database import JobRow, is_infrastructure
+from services.chassis.group import Group
 from services.chassis.job import GaveUp, Job, TryAgainError
 from services.chassis.settings import Settings
-from services.chassis.transaction import Cause, UnitOfWork
+from services.chassis.transaction import Cause, Place, Transaction
 
 log = structlog.get_logger()
 
@@ -30,6 +31,9 @@ FAULTS_PER_ATTEMPT = 4
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 60.0
 
+MOST_IN_MEMORY = 500
+"""Jobs that are claimed and wait here; they must have their turn before the claim runs out."""
+
 # The rows are chosen in a materialised step of their own: as a sub-query PostgreSQL may choose again, and claim more.
 _CLAIM = text("""
     WITH chosen AS MATERIALIZED (
@@ -37,39 +41,53 @@ _CLAIM = text("""
         ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
     UPDATE job SET not_before = :claimed_until, attempts = attempts + 1
     FROM chosen WHERE job.id = chosen.id
-    RETURNING job.id, job.name, job.payload, job.cause, job.attempts
+    RETURNING job.id, job.name, CAST(job.payload AS TEXT) AS payload, job.cause, job.attempts, due_at, job.not_before
 """)
 
 
 class Worker:
-    """Claims due jobs and does them, several at a time; a claim that dies with its process is taken over later."""
+    """Does due jobs, several at a time.
+
+    What this process committed itself it has claimed with the commit; all other jobs it looks for now and then. A claim
+    that dies with its process is taken over later.
+    """
 
     def __init__(
         self,
-        service: str,
         settings: Settings,
         engine: AsyncEngine,
         clock: Clock,
         handlers: dict[str, Callable[..., Any]],
+        group: Group,
     ) -> None:
-        """`handlers` by job name; `on_commit` is told when something was decided."""
-        self._service = service
+        """`handlers` by job name; in `group` they share transactions."""
         self._settings = settings
         self._engine = engine
         self._clock = clock
         self._handlers = handlers
+        self._group = group
         self._wake = asyncio.Event()
         self._stopping = False
+        self._queue: deque[JobRow] = deque()
         self._doing: dict[str, asyncio.Task[None]] = {}
         self._broken: BaseException | None = None
-        self.on_commit: Callable[[], None] = lambda: None
+        self._look_at = 0.0
 
-    def wake(self) -> None:
-        """Something was committed; there may be a job in it."""
-        self._wake.set()
+    @property
+    def claim_seconds(self) -> float:
+        """For how long a job that is committed now is claimed with its commit; 0 while there are enough."""
+        full = self._stopping or len(self._queue) >= MOST_IN_MEMORY
+        return 0.0 if full else self._settings.job_claim
+
+    def committed(self, jobs: Sequence[JobRow]) -> None:
+        """These jobs were committed; those claimed with it are ours."""
+        claimed = [each for each in jobs if each.attempts]
+        if claimed:
+            self._queue.extend(claimed)
+            self._wake.set()
 
     def stop(self) -> None:
-        """Claim nothing more; `run` ends when the jobs under way are done."""
+        """Begin nothing more; `run` ends when the jobs under way are done."""
         self._stopping = True
         self._wake.set()
 
@@ -88,20 +106,35 @@ class Worker:
             await self._give_back()
 
     async def _start_some(self) -> int:
-        """Claim as many due jobs as are free to be done and start them: a slow one holds up no other."""
+        """Start as many due jobs as are free to be done: a slow one holds up no other."""
         free = self._settings.job_concurrency - len(self._doing)
+        if free and len(self._queue) < free and self._clock.monotonic() >= self._look_at:
+            self._queue.extend(await self._claimed(free - len(self._queue)))
+        started = 0
+        while started < free and self._queue:
+            started += self._start(self._queue.popleft())
+        return started
+
+    def _start(self, row: JobRow) -> bool:
+        if row.not_before - self._clock.real() < timedelta(seconds=self._settings.job_claim / 2):
+            return False  # it waited here for too long; once its claim has run out somebody claims it again
+        self._doing[row.id] = task = asyncio.create_task(self._do(row))
+        task.add_done_callback(functools.partial(self._ended, row.id))
+        return True
+
+    async def _claimed(self, limit: int) -> list[JobRow]:
+        self._look_at = self._clock.monotonic() + IDLE_POLL_SECONDS
         try:
-            claimed = await self._claim(free) if free else []
+            claimed = await self._claim(limit)
         except (SQLAlchemyError, OSError) as error:
             if not is_infrastructure(error):
                 raise
             log.warning("jobs.database-away", error=repr(error))
-            await asyncio.sleep(AWAY_SECONDS)
-            claimed = []
-        for row in claimed:
-            self._doing[row.id] = task = asyncio.create_task(self._do(row))
-            task.add_done_callback(functools.partial(self._ended, row.id))
-        return len(claimed)
+            self._look_at += AWAY_SECONDS
+            return []
+        if len(claimed) == limit:
+            self._look_at = 0.0  # there may be more
+        return claimed
 
     def _ended(self, job_id: str, task: asyncio.Task[None]) -> None:
         self._doing.pop(job_id, None)
@@ -124,13 +157,14 @@ class Worker:
             return [JobRow(**row) for row in result.mappings()]
 
     async def _give_back(self) -> None:
-        cut = dict(self._doing)
+        tasks = list(self._doing.values())
+        cut = [*self._doing, *(each.id for each in self._queue)]
         if not cut:
             return
-        for task in cut.values():
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*cut.values(), return_exceptions=True)
-        mine = update(JobRow).where(col(JobRow.id).in_(list(cut)))
+        await asyncio.gather(*tasks, return_exceptions=True)
+        mine = update(JobRow).where(col(JobRow.id).in_(cut))
         try:
             async with self._engine.begin() as connection:
                 await connection.execute(mine.values(not_before=self._clock.real()))
@@ -140,7 +174,7 @@ class Worker:
     async def _do(self, row: JobRow) -> None:
         try:
             await self._done(row)
-        except (TryAgainError, httpx.TransportError) as error:
+        except TryAgainError as error:
             await self._again(row, repr(error))
         except Exception as error:
             if is_infrastructure(error):
@@ -152,44 +186,40 @@ class Worker:
 
     async def _done(self, row: JobRow) -> None:
         handler = self._handlers[row.name]
-        payload = handler.job_kind.model_validate(row.payload)  # type: ignore[attr-defined]
-        answers = await self._answers(handler, payload, row)
-        async with self._engine.connect() as connection:
-            unit = UnitOfWork(self._service, connection, self._clock)
-            gone = await connection.execute(delete(JobRow).where(col(JobRow.id) == row.id))
-            if not gone.rowcount:
+        payload = handler.job_kind.model_validate_json(row.payload)  # type: ignore[attr-defined]
+        stored = Cause(**row.cause)
+        cause = Cause(row.id, "job", stored.correlation_id, stored.id, stored.traceparent)
+        reads = [*handler.reads(payload)] if handler.reads else []  # type: ignore[attr-defined]
+        answers = await self._answers(handler, payload, row, reads)
+
+        async def finish(tx: Transaction) -> None:
+            mine = await tx.get(JobRow, row.id)
+            if mine is None:
                 return  # somebody else finished it after our claim ran out
-            stored = Cause(**row.cause)
-            cause = Cause(row.id, "job", stored.correlation_id, stored.id, stored.traceparent)
-            tx = unit.transaction(cause)
+            tx.delete(mine)
             with telemetry.about(getattr(payload, "order_id", None), cause.traceparent):
                 tx.publish(*(await handler(payload, *answers, tx) or ()))
-            unit.absorb(tx)
-            await unit.commit()
-        telemetry.JOBS.labels(row.name, "done").inc()
-        self.on_commit()
 
-    async def _answers(self, handler: Callable[..., Any], payload: Job, row: JobRow) -> list[Any]:
+        await self._group.do(finish, cause, [(JobRow, (row.id,)), *reads])
+        telemetry.JOBS.labels(row.name, "done").inc()
+
+    async def _answers(
+        self, handler: Callable[..., Any], payload: Job, row: JobRow, reads: Sequence[Place]
+    ) -> list[Any]:
         call = handler.job_call  # type: ignore[attr-defined]
         if call is None:
             return []
-        asked = await self._prepared(handler, payload, row)
+        prepare, asked = handler.job_prepare, payload  # type: ignore[attr-defined]
+        if prepare is not None:
+            asked = await self._group.do(lambda tx: prepare(payload, tx), Cause(row.id, "job"), reads)
         if isinstance(asked, GaveUp):
             return [asked]
         try:
             return [await asyncio.wait_for(call(asked, row.id), timeout=self._settings.job_claim / 2)]
-        except (TryAgainError, httpx.TransportError, TimeoutError, OSError) as error:
+        except (TryAgainError, TimeoutError, OSError) as error:
             if row.attempts < self._settings.job_attempts:
                 raise TryAgainError(repr(error)) from error
             return [GaveUp(reason=str(error) or repr(error))]
-
-    async def _prepared(self, handler: Callable[..., Any], payload: Job, row: JobRow) -> Any:  # noqa: ANN401
-        """What the call gets: the job, or what `prepare` reads for it."""
-        if handler.job_prepare is None:  # type: ignore[attr-defined]
-            return payload
-        async with self._engine.connect() as connection:
-            unit = UnitOfWork(self._service, connection, self._clock)
-            return await handler.job_prepare(payload, unit.transaction(Cause(row.id, "job")))  # type: ignore[attr-defined]
 
     async def _again(self, row: JobRow, error: str, *, counts: bool = False) -> None:
         """Put a job back to be done later; one that `counts` as a fault of the job itself is given up some time."""
@@ -202,16 +232,14 @@ class Worker:
         if counts and row.attempts >= FAULTS_PER_ATTEMPT * self._settings.job_attempts:
             values["failed_at"] = self._clock.now()
             log.error("job.gave-up", job=row.name, job_id=row.id)
+
+        async def put_back(tx: Transaction) -> None:
+            await tx.unit.connection.execute(update(JobRow).where(col(JobRow.id) == row.id).values(**values))
+            if "failed_at" in values:
+                dead_letters.job_failed(tx, row.name, error)
+
         try:
-            async with self._engine.connect() as connection:
-                unit = UnitOfWork(self._service, connection, self._clock)
-                await connection.execute(update(JobRow).where(col(JobRow.id) == row.id).values(**values))
-                if "failed_at" in values:
-                    tx = unit.transaction(Cause(row.id, "job", attempt=row.attempts))
-                    dead_letters.job_failed(tx, row.name, error)
-                    unit.absorb(tx)
-                await unit.commit()
-            self.on_commit()
+            await self._group.do(put_back, Cause(row.id, "job", attempt=row.attempts))
         except (SQLAlchemyError, OSError) as away:
             log.warning("job.claim-kept", job=row.name, error=repr(away))  # it runs out, and somebody tries again
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from fastapi import Request
-from sqlalchemy import select
-from sqlmodel import col
 
 from services.chassis.database import ApiKey
-from services.chassis.http import Problem, service_of, transact
+from services.chassis.http import Problem, look, service_of
 from services.chassis.ids import sha256
+from services.chassis.settings import Settings
 from services.chassis.transaction import Transaction
 
 Role = Literal["partner", "reviewer", "service-desk", "catalogue", "operator"]
@@ -49,14 +48,19 @@ async def authenticate(request: Request) -> Principal:
 
 async def principal_of(request: Request, key: str) -> Principal:
     """Return the holder of a key. Raises Problem 401 for an unknown or revoked one."""
-    service, hashed = service_of(request), sha256(key)
-    if service.settings.operator_key_sha256 and hashed == service.settings.operator_key_sha256:
+    return await look(request, lambda tx: holder_of(tx, service_of(request).settings, key))
+
+
+async def holder_of(tx: Transaction, settings: Settings, key: str) -> Principal:
+    """Return the holder of a key, within a transaction. Raises Problem 401 for an unknown or revoked one."""
+    hashed = sha256(key)
+    if settings.operator_key_sha256 and hashed == settings.operator_key_sha256:
         return Principal("operator", "operator", {})
-
-    async def find(tx: Transaction) -> list[ApiKey]:  # without a lock: requests with one key do not wait for each other
-        return await tx.select(ApiKey, select(ApiKey).where(col(ApiKey.sha256) == hashed))
-
-    rows = await transact(request, find)
-    if not rows or rows[0].revoked_at is not None:
+    known = (await tx.reference(ApiKey, _by_hash)).get(hashed)
+    if known is None or known.revoked_at is not None:
         raise Problem(401, "key.unknown", "this key is not known here")
-    return Principal(rows[0].role, rows[0].holder, rows[0].attributes)
+    return Principal(known.role, known.holder, known.attributes)
+
+
+def _by_hash(rows: Sequence[ApiKey]) -> dict[str, ApiKey]:
+    return {row.sha256: row for row in rows}

@@ -12,6 +12,7 @@ from services.chassis.database import ApiKey, ConsumerState
 from services.chassis.http import Problem, transact
 from services.chassis.ids import new_secret, sha256
 from services.chassis.keys import Principal, Role, allow
+from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
 
 Operator = Annotated[Principal, Depends(allow("operator"))]
@@ -51,7 +52,7 @@ async def revoke_key(sha256_of_key: str, request: Request, _: Operator) -> None:
         known = await tx.get(ApiKey, sha256_of_key)
         if known is None:
             raise Problem(404, "key.unknown", "there is no key with this hash")
-        tx.put(ApiKey(**{**known.model_dump(), "revoked_at": known.revoked_at or tx.now}))
+        tx.put(changed(known, revoked_at=known.revoked_at or tx.now))
 
     await transact(request, revoke)
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col
 
 from contracts.event import Envelope, Event
 from contracts.topics import BY_EVENT, MEBIBYTE
-from services.chassis import telemetry
+from services.chassis import bulk, telemetry
 from services.chassis.clock import Clock
 from services.chassis.database import Lease, Outbox, is_infrastructure
 from services.chassis.ids import new_id
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-PAGE = 500
+PAGE = 1000
+MOST_IN_MEMORY = 20_000
+"""Messages; what comes on top of them is read from the database when its turn comes."""
 RECORD_OVERHEAD = 8 * 1024
 LONGEST_KEY = 500
 """Characters of an event's key: it is part of an index."""
@@ -43,6 +47,14 @@ _NUMBER = text("""
     RETURNING topic, key, sequence
 """)
 
+
+_PAGE = f"SELECT id FROM outbox ORDER BY id LIMIT {PAGE}"  # noqa: S608 - a number of ours
+
+# The lease's row is locked with it: nobody takes the lease over between the look at it and the deletion.
+_DELETE = """
+    DELETE FROM outbox USING (SELECT token FROM lease WHERE name = 'relay' FOR UPDATE) AS held
+    WHERE held.token = $1 AND outbox.id = ANY($2)
+"""
 
 _HOLD = text("""
     INSERT INTO lease (name, holder, token, until)
@@ -62,13 +74,23 @@ class EmptyKeyError(ValueError):
     """An event without a key: it would have no order."""
 
 
-async def write(connection: AsyncConnection, service: str, events: Sequence[Pending]) -> None:
-    """Give the events their sequences and write them to the outbox.
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What Kafka gets."""
+
+    topic: str
+    key: bytes
+    headers: list[tuple[str, bytes]]
+    value: bytes
+
+
+async def write(connection: AsyncConnection, service: str, events: Sequence[Pending]) -> dict[int, Message]:
+    """Give the events their sequences and write them to the outbox; returns them by their rows' ids.
 
     The key's row in `published` is locked first, in key order, so that the order on the topic is the order of commits.
     """
     if not events:
-        return
+        return {}
     places = [(BY_EVENT[type(each.event)].name, each.event.key) for each in events]
     counts = sorted(Counter(places).items())
     result = await connection.execute(
@@ -81,13 +103,23 @@ async def write(connection: AsyncConnection, service: str, events: Sequence[Pend
     )
     last = {(topic, key): sequence for topic, key, sequence in result}
     following = {place: last[place] - count + 1 for place, count in counts}
-    rows = []
+    messages = []
     for each, (topic, key) in zip(events, places, strict=True):
         envelope = _envelope(service, each, key, following[topic, key])
         following[topic, key] += 1
-        headers = [[name, value.decode()] for name, value in envelope.headers()]
-        rows.append({"topic": topic, "key": key, "headers": headers, "value": each.value})
-    await connection.execute(insert(Outbox), rows)
+        messages.append(Message(topic, key.encode(), envelope.headers(), each.value))
+    ids = await bulk.insert(connection, Outbox, [_row(message) for message in messages])
+    return dict(zip(ids, messages, strict=True))
+
+
+def _row(message: Message) -> Outbox:
+    headers = json.dumps([[name, value.decode()] for name, value in message.headers])
+    return Outbox(topic=message.topic, key=message.key.decode(), headers=headers, value=message.value)
+
+
+def _message(row: Outbox) -> Message:
+    headers = [(name, value.encode()) for name, value in json.loads(row.headers)]
+    return Message(row.topic, row.key.encode(), headers, row.value)
 
 
 def checked(event: Event) -> bytes:
@@ -127,12 +159,17 @@ def _envelope(service: str, pending: Pending, key: str, sequence: int) -> Envelo
 
 
 class Relay:
-    """Publishes the outbox in order, page by page; only the holder of the lease does, all others wait."""
+    """Publishes the outbox in order, page by page; only the holder of the lease does, all others wait.
+
+    The order of the rows is the database's. What is in them need not be read again: this process has what it committed
+    itself in memory.
+    """
 
     def __init__(self, settings: Settings, engine: AsyncEngine, clock: Clock) -> None:
         """Nothing is done until `run`."""
         self._settings = settings
         self._engine = engine
+        self._statements = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._clock = clock
         self._holder = new_id()
         self._wake = asyncio.Event()
@@ -140,9 +177,12 @@ class Relay:
         self._token: int | None = None
         self._renew_at = self._valid_until = 0.0
         self._stopping = False
+        self._in_memory: dict[int, Message] = {}
 
-    def wake(self) -> None:
-        """Something was committed."""
+    def committed(self, messages: dict[int, Message]) -> None:
+        """These rows were committed; they are kept in memory while this process is the one that sends."""
+        if self._token is not None and len(self._in_memory) < MOST_IN_MEMORY:
+            self._in_memory.update(messages)
         self._wake.set()
 
     def stop(self) -> None:
@@ -195,32 +235,32 @@ class Relay:
             log.warning("relay.lease-kept", error=repr(error))  # it runs out by itself
 
     async def _page(self, token: int) -> bool:
-        async with self._engine.connect() as connection:
-            rows = (await connection.execute(select(Outbox).order_by(col(Outbox.id)).limit(PAGE))).mappings().all()
-        if not rows:
-            return False
+        async with self._statements.connect() as connection:
+            ids = (await connection.exec_driver_sql(_PAGE)).scalars().all()
+            if not ids:
+                self._in_memory.clear()  # what another relay sent meanwhile
+                return False
+            unknown = [each for each in ids if each not in self._in_memory]
+            if unknown:
+                found = await bulk.load(connection, Outbox, [(each,) for each in unknown])
+                self._in_memory |= {row.id: _message(row) for row in found.values() if row.id is not None}
         if self._clock.monotonic() > self._valid_until:
             return True  # the lease ran out while we waited for the rows: ask for it again before sending
-        await self._send(rows)
-        async with self._engine.begin() as connection:
-            lease = select(col(Lease.token)).where(col(Lease.name) == "relay")
-            held = await connection.scalar(lease.with_for_update())
-            if held != token:
-                log.warning(
-                    "relay.lease-lost"
-                )  # another relay has the rows; it sends them again and consumers drop them
-                self._token = None
-                return False
-            await connection.execute(delete(Outbox).where(col(Outbox.id).in_([row["id"] for row in rows])))
-        telemetry.RELAYED.inc(len(rows))
+        await self._send([self._in_memory[each] for each in ids if each in self._in_memory])
+        async with self._statements.connect() as connection:
+            gone = await connection.exec_driver_sql(_DELETE, (token, list(ids)))
+        for each in ids:
+            self._in_memory.pop(each, None)
+        if not gone.rowcount:
+            log.warning("relay.lease-lost")  # another relay has the rows; it sends them again and consumers drop them
+            self._token = None
+            return False
+        telemetry.RELAYED.inc(len(ids))
         return True
 
-    async def _send(self, rows: Sequence[Any]) -> None:
+    async def _send(self, messages: Sequence[Message]) -> None:
         producer = await self._current_producer()
-        sent = []
-        for row in rows:
-            headers = [(name, value.encode()) for name, value in row["headers"]]
-            sent.append(await producer.send(row["topic"], row["value"], key=row["key"].encode(), headers=headers))
+        sent = [await producer.send(each.topic, each.value, key=each.key, headers=each.headers) for each in messages]
         failed = [
             each for each in await asyncio.gather(*sent, return_exceptions=True) if isinstance(each, BaseException)
         ]

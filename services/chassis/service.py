@@ -11,23 +11,27 @@ from typing import Any, TypeVar
 
 import structlog
 import uvicorn
+import uvloop
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter
 from faststream.kafka import KafkaBroker
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from contracts.topics import TOPICS
-from services.chassis import broker, dead_letters, jobs, migrations, operator, outbox, telemetry
+from services.chassis import broker, dead_letters, jobs, migrations, operator, outbox, outside, telemetry
 from services.chassis.clock import Clock
 from services.chassis.consuming import Consumer, handlers_in
 from services.chassis.database import ConsumerState, DeadLetter, ParkedKey, make_engine
+from services.chassis.group import Group
 from services.chassis.http import make_app
 from services.chassis.job import job
 from services.chassis.outbox import Relay
+from services.chassis.references import References
 from services.chassis.settings import Settings
-from services.chassis.transaction import Cause, Transaction, UnitOfWork
+from services.chassis.transaction import Cause, Committed, Place, Transaction, UnitOfWork
 
 log = structlog.get_logger()
 
@@ -56,12 +60,16 @@ class Service:
         self.settings = settings
         self.clock = Clock(settings.clock_file)
         self.engine = make_engine(settings.database_url)
-        self.consumer = Consumer(name, settings, self.engine, self.clock, handlers_in(handlers))
+        self._references = References()
+        self.consumer = Consumer(name, settings, self.engine, handlers_in(handlers), self._begin)
         release = job(dead_letters.ReleaseQueue)(functools.partial(self.consumer.release))
         job_handlers: dict[str, Callable[..., Any]] = {dead_letters.ReleaseQueue.name: release, **_jobs(handlers)}
-        self.worker = jobs.Worker(name, settings, self.engine, self.clock, job_handlers)
         self.relay = Relay(settings, self.engine, self.clock)
-        self.consumer.on_commit = self.worker.on_commit = self._committed
+        self.worker = jobs.Worker(
+            settings, self.engine, self.clock, job_handlers, Group(self.engine, self._begin, self._committed)
+        )
+        self._doors = Group(self.engine, self._begin, self._committed)
+        self.consumer.on_commit = self._committed
         self.consumer.on_fatal = self._stop_because
         self.app = make_app(self, *routers, operator.router)
         self._broker: KafkaBroker | None = None
@@ -72,7 +80,7 @@ class Service:
     def run(self) -> None:
         """Serve until told to stop. Raises ServiceStoppedError where a part of it died."""
         telemetry.configure_logging(self.name, self.settings.log_level)
-        asyncio.run(self._serve())
+        uvloop.run(self._serve())
         if self._fault is not None:
             raise ServiceStoppedError(self.name) from self._fault
 
@@ -113,6 +121,7 @@ class Service:
         for task in late:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
+        await outside.close()
         await self.engine.dispose()
 
     async def _start_consuming(self) -> None:
@@ -138,20 +147,25 @@ class Service:
         if self._server is not None:
             self._server.should_exit = True
 
-    def _committed(self) -> None:
-        self.relay.wake()
-        self.worker.wake()
+    def _begin(self, connection: AsyncConnection) -> UnitOfWork:
+        unit = UnitOfWork(self.name, connection, self.clock, self._references)
+        unit.claim_seconds = self.worker.claim_seconds
+        return unit
 
-    async def transact(self, work: Callable[[Transaction], Awaitable[Result]], cause: Cause) -> Result:
-        """Do work in one transaction of its own and commit it; nothing stays if it raises."""
+    def _committed(self, committed: Committed) -> None:
+        self.relay.committed(committed.messages)
+        self.worker.committed(committed.jobs)
+
+    async def transact(
+        self, work: Callable[[Transaction], Awaitable[Result]], cause: Cause, reads: Sequence[Place] = ()
+    ) -> Result:
+        """Do work and commit it; nothing of it stays if it raises. `reads` are rows that it is going to need."""
+        return await self._doors.do(work, cause, reads)
+
+    async def look(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
+        """Do work that only reads; nothing of it stays."""
         async with self.engine.connect() as connection:
-            unit = UnitOfWork(self.name, connection, self.clock)
-            tx = unit.transaction(cause)
-            result = await work(tx)
-            unit.absorb(tx)
-            await unit.commit()
-        self._committed()
-        return result
+            return await work(self._begin(connection).transaction(Cause("look", "request")))
 
     async def readiness(self) -> dict[str, Any]:
         """Say what an operator wants to know first; `ready` is the verdict."""

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Table, delete, insert, select, tuple_
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Select
-from sqlmodel import SQLModel
 
 from contracts.event import Event
-from services.chassis import outbox
+from services.chassis import bulk, outbox, references
+from services.chassis.bulk import Key
 from services.chassis.clock import Clock
 from services.chassis.database import JobRow
 from services.chassis.ids import derived_id, new_id, new_traceparent
 from services.chassis.job import Job
+from services.chassis.outbox import Message
+from services.chassis.references import Arranged, References
+from services.chassis.rows import Row
 
-Row = TypeVar("Row", bound=SQLModel)
-Key = tuple[object, ...]
-Place = tuple[Table, Key]
-Values = dict[str, Any]
+Found = TypeVar("Found", bound=Row)
+Place = tuple[type[Row], Key]
+Places = Iterable[tuple[Any, Key]]
+"""Rows that are going to be needed, each as its table's class and primary key."""
+
+_LOCK_KEYS = text("""
+    SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,10 @@ class Cause:
     traceparent: str | None = None
     attempt: int = 1
     time: str | None = None
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as a job's row keeps it."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def request(cls, traceparent: str | None = None) -> Cause:
@@ -66,25 +76,42 @@ class Pending:
 
 @dataclass
 class Changes:
-    """What was read and decided; the rows are values: changing a row object changes nothing until it is `put`."""
+    """What was read and decided; a row that is known not to be there is None."""
 
-    rows: dict[Place, Values | None] = field(default_factory=dict)
-    added: dict[Place, Values] = field(default_factory=dict)
-    changed: dict[Place, Values] = field(default_factory=dict)
+    rows: dict[Place, Row | None] = field(default_factory=dict)
+    added: dict[Place, Row] = field(default_factory=dict)
+    changed: dict[Place, Row] = field(default_factory=dict)
     deleted: set[Place] = field(default_factory=set)
     events: list[Pending] = field(default_factory=list)
     jobs: list[JobRow] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What was decided and is to be done now: messages by their rows' ids, and jobs."""
+
+    messages: dict[int, Message]
+    jobs: Sequence[JobRow]
+
+
 class UnitOfWork:
     """One database transaction; many handlers may work in it, each through a Transaction of its own."""
 
-    def __init__(self, service: str, connection: AsyncConnection, clock: Clock) -> None:
-        """Work on an open connection; `commit` is the only way that anything stays."""
+    def __init__(
+        self, service: str, connection: AsyncConnection, clock: Clock, known: References | None = None
+    ) -> None:
+        """Work on an open connection; `commit` is the only way that anything stays.
+
+        A job that is due at once is claimed with its row for `claim_seconds`: whoever commits it does it.
+        """
         self.service = service
         self.connection = connection
         self.clock = clock
         self.changes = Changes()
+        self.claim_seconds = 0.0
+        self._references = known or References()
+        self._versions: dict[str, int] | None = None
+        self._rewritten: set[str] = set()
 
     def transaction(self, cause: Cause) -> Transaction:
         """Open what one handler or door works in; keep it with `absorb` or drop it."""
@@ -97,38 +124,58 @@ class UnitOfWork:
             mine.changed.pop(place, None)
             if mine.added.pop(place, None) is None:
                 mine.deleted.add(place)
-        for place, values in its.changed.items():
-            (mine.added if place in mine.added else mine.changed)[place] = values
+        for place, row in its.changed.items():
+            (mine.added if place in mine.added else mine.changed)[place] = row
         mine.added.update(its.added)
         mine.rows.update(its.rows)
+        written = (*its.added, *its.changed, *its.deleted)
+        self._rewritten |= {str(row_class.__tablename__) for row_class, _ in written if row_class.reference}
         mine.events.extend(its.events)
         mine.jobs.extend(its.jobs)
 
-    async def load(self, places: Iterable[tuple[type[SQLModel], Key]]) -> None:
-        """Read and lock rows that are going to be needed, one statement per table, in key order."""
-        wanted: dict[Table, set[Key]] = defaultdict(set)
+    async def load(self, places: Places) -> None:
+        """Read and lock rows that are going to be needed, one statement per table, in key order.
+
+        A row of a shared table that is not there is locked by its key and looked for again: somebody may be making it.
+        """
+        wanted: dict[type[Row], set[Key]] = defaultdict(set)
         for row_class, key in places:
-            table = _table(row_class)
-            if (table, key) not in self.changes.rows:
-                wanted[table].add(key)
-        for table, keys in sorted(wanted.items(), key=lambda each: each[0].name):
-            columns = list(table.primary_key.columns)
+            if (row_class, key) not in self.changes.rows:
+                wanted[row_class].add(key)
+        for row_class, keys in sorted(wanted.items(), key=_table_name):
             ordered = sorted(keys, key=str)
-            statement = select(table).where(tuple_(*columns).in_(ordered)).order_by(*columns).with_for_update()
-            found = {_key(table, dict(row)): dict(row) for row in (await self.connection.execute(statement)).mappings()}
+            found = await bulk.load(self.connection, row_class, ordered)
+            missing = [key for key in ordered if key not in found]
+            if missing and row_class.shared:
+                names = [f"{row_class.__tablename__}{key}" for key in missing]
+                await self.connection.execute(_LOCK_KEYS, {"keys": names})
+                found |= await bulk.load(self.connection, row_class, missing)
             for key in ordered:
-                self.changes.rows[table, key] = found.get(key)
+                self.changes.rows[row_class, key] = found.get(key)
+
+    async def reference(self, row_class: type[Found], arrange: references.Arrange[Found, Arranged]) -> Arranged:
+        """Return a reference table, from memory unless it was written; see references.py."""
+        name = str(row_class.__tablename__)
+        if name in self._rewritten:
+            await self.flush()
+            return arrange(await references.read(self.connection, row_class))
+        if self._versions is None:
+            self._versions = await references.versions(self.connection)
+        return await self._references.arranged(self.connection, row_class, arrange, self._versions.get(name, 0))
 
     async def flush(self) -> None:
         """Write the rows in bulk, keys sorted, so that two transactions never wait for each other crosswise."""
         changes = self.changes
-        for table, places in _by_table(changes.deleted):
-            columns = list(table.primary_key.columns)
-            await self.connection.execute(delete(table).where(tuple_(*columns).in_([place[1] for place in places])))
-        for table, places in _by_table(changes.added):
-            await self.connection.execute(insert(table), [changes.added[place] for place in places])
-        for table, places in _by_table(changes.changed):
-            await self.connection.execute(_upsert(table), [changes.changed[place] for place in places])
+        if not (changes.deleted or changes.added or changes.changed):
+            return
+        for row_class, keys in _by_table(changes.deleted):
+            await bulk.delete(self.connection, row_class, keys)
+        for row_class, keys in _by_table(changes.added):
+            await bulk.insert(self.connection, row_class, [changes.added[row_class, key] for key in keys])
+        for row_class, keys in _by_table(changes.changed):
+            await bulk.upsert(self.connection, row_class, [changes.changed[row_class, key] for key in keys])
+        places = {*changes.deleted, *changes.added, *changes.changed}
+        await references.written(self.connection, {str(each.__tablename__) for each, _ in places if each.reference})
         changes.added, changes.changed, changes.deleted = {}, {}, set()
 
     def mark(self) -> tuple[int, int]:
@@ -140,15 +187,14 @@ class UnitOfWork:
         events, jobs = self.changes.events[: mark[0]], self.changes.jobs[: mark[1]]
         self.changes = Changes(events=events, jobs=jobs)
 
-    async def commit(self) -> Sequence[Pending]:
-        """Write rows, jobs and outbox, and commit; returns the events that are now decided."""
+    async def commit(self) -> Committed:
+        """Write rows, jobs and outbox, and commit."""
         await self.flush()
         if self.changes.jobs:
-            jobs = [job.model_dump() for job in self.changes.jobs]
-            await self.connection.execute(upsert(_table(JobRow)).on_conflict_do_nothing(), jobs)
-        await outbox.write(self.connection, self.service, self.changes.events)
+            await bulk.insert_missing(self.connection, JobRow, self.changes.jobs)
+        messages = await outbox.write(self.connection, self.service, self.changes.events)
         await self.connection.commit()
-        return self.changes.events
+        return Committed(messages, self.changes.jobs)
 
 
 class Transaction:
@@ -162,48 +208,52 @@ class Transaction:
         self.changes = Changes()
         self._ordinals: dict[tuple[str, str], int] = defaultdict(int)
 
-    async def get(self, row_class: type[Row], *key: object) -> Row | None:
+    async def get(self, row_class: type[Found], *key: object) -> Found | None:
         """Read one row by its primary key and lock it until the commit."""
-        place = (_table(row_class), key)
+        place = (row_class, key)
         if place not in self.changes.rows:
-            await self.unit.load([(row_class, key)])
+            if place not in self.unit.changes.rows:
+                await self.unit.load([place])
             self.changes.rows[place] = self.unit.changes.rows[place]
-        values = self.changes.rows[place]
-        return None if values is None else row_class(**values)
+        return cast("Found | None", self.changes.rows[place])
 
-    async def select(self, row_class: type[Row], statement: Select[Any]) -> list[Row]:
+    async def select(self, row_class: type[Found], statement: Select[Any]) -> list[Found]:
         """Read rows without locking them; what earlier handlers of the batch wrote is seen, this one's is not."""
         await self.unit.flush()
         result = await self.unit.connection.execute(statement)
         return [row_class(**row) for row in result.mappings()]
+
+    async def reference(self, row_class: type[Found], arrange: references.Arrange[Found, Arranged]) -> Arranged:
+        """Return a reference table as `arrange`, a module's function, puts it; not locked, usually from memory."""
+        return await self.unit.reference(row_class, arrange)
 
     async def scalar(self, statement: Select[Any]) -> Any:  # noqa: ANN401 - whatever the statement selects
         """Read one value."""
         await self.unit.flush()
         return (await self.unit.connection.execute(statement)).scalar()
 
-    def add(self, row: SQLModel) -> None:
+    def add(self, row: Row) -> None:
         """Write a row that must be new. Raises AlreadyThereError; a row not read before makes the transaction fail."""
-        place, values = _placed(row)
+        place = bulk.place(row)
         if self._known(place) is not None:
-            message = f"{place[0].name} has a row with this key"
+            message = f"{place[0].__tablename__} has a row with this key"
             raise AlreadyThereError(message)
-        self.changes.rows[place] = self.changes.added[place] = values
+        self.changes.rows[place] = self.changes.added[place] = row
 
-    def _known(self, place: Place) -> Values | None:
+    def _known(self, place: Place) -> Row | None:
         rows = self.changes.rows if place in self.changes.rows else self.unit.changes.rows
         return rows.get(place)
 
-    def put(self, row: SQLModel) -> None:
+    def put(self, row: Row) -> None:
         """Write a row, whether it is there or not."""
-        place, values = _placed(row)
+        place = bulk.place(row)
         self.changes.deleted.discard(place)
-        self.changes.rows[place] = values
-        (self.changes.added if place in self.changes.added else self.changes.changed)[place] = values
+        self.changes.rows[place] = row
+        (self.changes.added if place in self.changes.added else self.changes.changed)[place] = row
 
-    def delete(self, row: SQLModel) -> None:
+    def delete(self, row: Row) -> None:
         """Take a row away."""
-        place, _ = _placed(row)
+        place = bulk.place(row)
         self.changes.changed.pop(place, None)
         if self.changes.added.pop(place, None) is None:
             self.changes.deleted.add(place)
@@ -231,15 +281,18 @@ class Transaction:
 
         The same job scheduled twice by the same cause is one job.
         """
-        identity = self.same_id(job.name, job.model_dump_json())
+        payload = job.model_dump_json()
+        identity = self.same_id(job.name, payload)
+        claimed = self.unit.claim_seconds if due is None and not wait else 0.0
         self.changes.jobs.append(
             JobRow(
                 id=identity,
                 name=job.name,
-                payload=job.model_dump(mode="json"),
-                cause=asdict(self.cause),
+                payload=payload,
+                cause=self.cause.stored(),
                 due_at=due or self.now,
-                not_before=self.unit.clock.real() + timedelta(seconds=wait),
+                not_before=self.unit.clock.real() + timedelta(seconds=wait or claimed),
+                attempts=1 if claimed else 0,
             )
         )
         return identity
@@ -254,30 +307,12 @@ class Transaction:
         return derived_id(self.unit.service, self.cause.source, self.cause.id, self.cause.attempt, *parts)
 
 
-def _table(row_class: type[SQLModel]) -> Table:
-    return cast("Table", row_class.__table__)  # type: ignore[attr-defined]
+def _table_name(wanted: tuple[type[Row], object]) -> str:
+    return str(wanted[0].__tablename__)
 
 
-def _key(table: Table, values: Values) -> Key:
-    return tuple(values[column.name] for column in table.primary_key.columns)
-
-
-def _placed(row: SQLModel) -> tuple[Place, Values]:
-    table = _table(type(row))
-    values = {column.name: getattr(row, column.name) for column in table.columns}
-    return (table, _key(table, values)), values
-
-
-def _by_table(places: Iterable[Place]) -> list[tuple[Table, list[Place]]]:
-    grouped: dict[Table, list[Place]] = defaultdict(list)
-    for place in places:
-        grouped[place[0]].append(place)
-    ordered = sorted(grouped.items(), key=lambda each: each[0].name)
-    return [(table, sorted(members, key=lambda place: str(place[1]))) for table, members in ordered]
-
-
-def _upsert(table: Table) -> Any:  # noqa: ANN401 - SQLAlchemy's Insert of its PostgreSQL dialect
-    statement = upsert(table)
-    keys = {column.name for column in table.primary_key.columns}
-    rest = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
-    return statement.on_conflict_do_update(index_elements=sorted(keys), set_=rest)
+def _by_table(places: Iterable[Place]) -> list[tuple[type[Row], list[Key]]]:
+    grouped: dict[type[Row], list[Key]] = defaultdict(list)
+    for row_class, key in places:
+        grouped[row_class].append(key)
+    return [(row_class, sorted(keys, key=str)) for row_class, keys in sorted(grouped.items(), key=_table_name)]

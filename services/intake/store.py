@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Column, Index, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from contracts.customer_v1 import Customer
 from contracts.invoice_v1 import Charge
@@ -17,10 +17,11 @@ from contracts.offer_v1 import Offer, Publication
 from contracts.order_v1 import FINAL, Discrepancy, Order, State
 from contracts.subscription_v1 import Subscription
 from services.chassis.database import Json, moment
+from services.chassis.rows import Row
 from services.chassis.transaction import Transaction
 
 
-class Table(SQLModel, registry=registry()):
+class Table(Row, registry=registry()):
     """The tables of intake."""
 
 
@@ -57,6 +58,7 @@ class SubscriptionRow(Table, table=True):
     """Intake's copy of a subscription and its charges, and which order has the turn on it."""
 
     __tablename__: ClassVar[str] = "subscription"
+    shared: ClassVar[bool] = True  # what is known of it comes from two topics
     id: str = Field(primary_key=True)
     holder: str | None = None
     subscription: Subscription | None = Field(default=None, sa_column=Column(Json(Subscription)))
@@ -116,16 +118,8 @@ class IdempotencyRow(Table, table=True):
 
 
 async def subscription(tx: Transaction, subscription_id: str) -> SubscriptionRow:
-    """Read and lock a subscription; one that is not here yet is locked by its id and looked for again.
-
-    What is known of it comes from two topics, maybe to two processes at once: the later must see the other's row.
-    """
-    row = await tx.get(SubscriptionRow, subscription_id)
-    if row is not None:
-        return row
-    await tx.scalar(select(func.pg_advisory_xact_lock(func.hashtextextended(subscription_id, 0))))
-    statement = select(SubscriptionRow).where(SubscriptionRow.id == subscription_id).with_for_update()  # type: ignore[arg-type]
-    return next(iter(await tx.select(SubscriptionRow, statement)), SubscriptionRow(id=subscription_id))
+    """Read and lock a subscription; one that is not here yet is nobody's."""
+    return await tx.get(SubscriptionRow, subscription_id) or SubscriptionRow(id=subscription_id)
 
 
 async def publications(tx: Transaction, code: str | None) -> list[Publication]:

@@ -20,6 +20,7 @@ from contracts.order_v1 import (
 from services.chassis import links
 from services.chassis.consuming import consumes
 from services.chassis.job import GaveUp, Job, job
+from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
 from services.notification import gateway, pages, rules, store
 from services.notification.gateway import Refused, Sent
@@ -124,7 +125,12 @@ def _link(notice: Notice) -> str | None:
     return f"{settings.public_url}/confirm/{links.sign(settings.link_secret, notice.confirmation_id)}"
 
 
-@job(SendNotice, prepare=write_letter, call=gateway.send)
+@job(
+    SendNotice,
+    prepare=write_letter,
+    call=gateway.send,
+    reads=lambda job: [(NoticeRow, (job.notice_id,))],
+)
 async def record_outcome(
     job: SendNotice, answer: Sent | Refused | GaveUp, tx: Transaction
 ) -> list[NoticeSent | NoticeUndeliverable | DiscrepancyFound]:
@@ -146,7 +152,7 @@ async def _kept(tx: Transaction, notice_id: str) -> NoticeRow:
 
 
 def _sent(tx: Transaction, row: NoticeRow, answer: Sent) -> NoticeSent:
-    tx.put(_changed(row, state="sent", language=answer.language, sha256=answer.sha256, sent_at=tx.now))
+    tx.put(changed(row, state="sent", language=answer.language, sha256=answer.sha256, sent_at=tx.now))
     return NoticeSent(
         notice_id=row.id,
         order_id=row.order_id,
@@ -163,7 +169,7 @@ def _sent(tx: Transaction, row: NoticeRow, answer: Sent) -> NoticeSent:
 def _undeliverable(
     tx: Transaction, row: NoticeRow, reason: str, language: Language | None
 ) -> list[NoticeSent | NoticeUndeliverable | DiscrepancyFound]:
-    tx.put(_changed(row, state="undeliverable", language=language, reason=reason))
+    tx.put(changed(row, state="undeliverable", language=language, reason=reason))
     order, notice = row.notice.order, row.notice
     case_id = tx.next_id(DiscrepancyFound, order.subscription_id)
     undeliverable = NoticeUndeliverable(
@@ -191,7 +197,3 @@ def _found(notice: Notice, case_id: str, reason: str) -> DiscrepancyFound:
         agent=order.agent,
         discrepancies=(Discrepancy(code="notice.undeliverable", path=path, given=reason, stage=STAGE),),
     )
-
-
-def _changed(row: NoticeRow, **changes: object) -> NoticeRow:
-    return NoticeRow(**{name: getattr(row, name) for name in type(row).model_fields} | changes)

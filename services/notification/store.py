@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import ClassVar
 
 from sqlalchemy import Column, String, select, tuple_
 from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel, col
+from sqlmodel import Field, col
 
 from contracts.customer_v1 import Customer, Language
 from contracts.offer_v1 import Offer, OfferRef
 from services.chassis.database import Json, moment
+from services.chassis.rows import Row
 from services.chassis.transaction import Transaction
 from services.notification.rules import Contact, Notice
 
 
-class Table(SQLModel, registry=registry()):
+class Table(Row, registry=registry()):
     """The tables of notification."""
 
 
@@ -48,6 +49,7 @@ class PartnerRow(Table, table=True):
     """Where a call-centre wants to read what becomes of its orders."""
 
     __tablename__: ClassVar[str] = "partner"
+    reference: ClassVar[bool] = True
     id: str = Field(primary_key=True)
     email: str
     language: Language = Field(sa_column=Column(String, nullable=False))
@@ -57,25 +59,33 @@ class OfferRow(Table, table=True):
     """Notification's copy of a published offer version."""
 
     __tablename__: ClassVar[str] = "offer"
+    reference: ClassVar[bool] = True
     code: str = Field(primary_key=True)
     version: int = Field(primary_key=True)
     offer: Offer = Field(sa_column=Column(Json(Offer), nullable=False))
 
 
 async def contact(tx: Transaction, notice: Notice) -> Contact | None:
-    """Whom a notice goes to: the address on file, never one from the order. Not locked: many mails read one row."""
+    """Whom a notice goes to: the address on file, never one from the order."""
     if notice.recipient == "partner":
-        partners = await tx.select(PartnerRow, select(PartnerRow).where(col(PartnerRow.id) == notice.order.partner))
-        return Contact(partners[0].email, partners[0].language) if partners else None
-    found = await tx.select(CustomerRow, select(CustomerRow).where(col(CustomerRow.id) == notice.order.customer_id))
-    return Contact(found[0].customer.email, found[0].customer.language, found[0].customer.name) if found else None
+        partner = (await tx.reference(PartnerRow, _by_id)).get(notice.order.partner)
+        return Contact(partner.email, partner.language) if partner else None
+    found = await tx.get(CustomerRow, notice.order.customer_id)
+    return Contact(found.customer.email, found.customer.language, found.customer.name) if found else None
+
+
+def _by_id(rows: Sequence[PartnerRow]) -> dict[str, PartnerRow]:
+    return {row.id: row for row in rows}
 
 
 async def offers(tx: Transaction, refs: Collection[OfferRef]) -> list[Offer]:
     """The offers of these names that are here."""
-    keys = [(ref.code, ref.version) for ref in refs]
-    named = tuple_(col(OfferRow.code), col(OfferRow.version)).in_(keys)
-    return [row.offer for row in await tx.select(OfferRow, select(OfferRow).where(named))]
+    known = await tx.reference(OfferRow, _by_ref)
+    return [known[ref] for ref in refs if ref in known]
+
+
+def _by_ref(rows: Sequence[OfferRow]) -> dict[OfferRef, Offer]:
+    return {row.offer.ref: row.offer for row in rows}
 
 
 async def was_asked(tx: Transaction, order_id: str) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import http
-import ssl
 from typing import Any, ClassVar, Literal
 
-import httpx
+import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from contracts.subscription_v1 import Subscription
+from services.chassis import outside
 from services.chassis.job import Job, TryAgainError
 from services.provisioning.rules import Reported
 from services.provisioning.settings import settings
@@ -47,20 +46,18 @@ class Problem(BaseModel):
 async def change(job: ChangeNetwork, job_id: str) -> Reported | Refused:
     """Ask the network for a change; the same job again is the same request. Raises TryAgainError."""
     url, headers = settings.network_url + SERVICE_PATH, {"Idempotency-Key": job_id}
-    # The network element is reached directly, whatever proxy the machine has for the web.
-    async with httpx.AsyncClient(timeout=settings.network_timeout, verify=_tls(), trust_env=False) as client:
-        answer = await client.post(url, json=_body(job), headers=headers)
-    if answer.is_success:
-        return _reported(job, answer)
-    if answer.is_server_error or answer.status_code in LATER:
-        raise TryAgainError(f"the network answered {answer.status_code}")
-    return Refused(reason=_reason(answer))
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Loading the certificates takes longer than the call."""
-    return ssl.create_default_context()
+    timeout = aiohttp.ClientTimeout(total=settings.network_timeout)
+    calling = outside.session().post(url, json=_body(job), headers=headers, timeout=timeout, allow_redirects=False)
+    try:
+        async with calling as answer:
+            status, content = answer.status, await answer.read()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise TryAgainError(f"the network does not answer: {type(error).__name__}") from error
+    if http.HTTPStatus.OK <= status < http.HTTPStatus.MULTIPLE_CHOICES:
+        return _reported(job, content)
+    if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR or status in LATER:
+        raise TryAgainError(f"the network answered {status}")
+    return Refused(reason=_reason(status, content))
 
 
 def _body(job: ChangeNetwork) -> dict[str, Any]:
@@ -68,9 +65,9 @@ def _body(job: ChangeNetwork) -> dict[str, Any]:
     return {**place, "action": job.action}
 
 
-def _reported(job: ChangeNetwork, answer: httpx.Response) -> Reported:
+def _reported(job: ChangeNetwork, content: bytes) -> Reported:
     try:
-        reported = Reported.model_validate_json(answer.content, extra="ignore")
+        reported = Reported.model_validate_json(content, extra="ignore")
     except ValidationError as error:
         raise TryAgainError(f"the network's answer cannot be read: {error.error_count()} faults") from error
     asked = job.subscription
@@ -79,10 +76,10 @@ def _reported(job: ChangeNetwork, answer: httpx.Response) -> Reported:
     return reported
 
 
-def _reason(answer: httpx.Response) -> str:
+def _reason(status: int, content: bytes) -> str:
     """Return the problem's code and detail, or only the status of an answer that names none."""
     try:
-        problem = Problem.model_validate_json(answer.content)
+        problem = Problem.model_validate_json(content)
     except ValidationError:
-        return f"the network answered {answer.status_code}"
+        return f"the network answered {status}"
     return f"{problem.code}: {problem.detail}" if problem.detail else problem.code

@@ -11,6 +11,7 @@ from contracts.order_v1 import Discrepancy, Order, OrderCancellationRequested, O
 from contracts.subscription_v1 import ChangeCancelled, ChangeFailed, ChangeHeld, SubscriptionChanged, lost
 from services.chassis.consuming import consumes
 from services.chassis.job import GaveUp, Job, job
+from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
 from services.provisioning import gateway, rules, store
 from services.provisioning.gateway import ChangeNetwork, Refused
@@ -49,8 +50,7 @@ async def keep_offer(event: OfferPublished, tx: Transaction) -> None:
 async def withdraw_offer(event: OfferWithdrawn, tx: Transaction) -> None:
     """Remember from when on an offer is off sale; what was sold before is put in place all the same."""
     for row in await store.versions(tx, event.code):
-        row.withdrawn_at = row.withdrawn_at or event.withdrawn_at
-        tx.put(row)
+        tx.put(changed(row, withdrawn_at=row.withdrawn_at or event.withdrawn_at))
 
 
 def _rows(event: Any) -> Iterable[tuple[Any, tuple[object, ...]]]:  # noqa: ANN401 - either event about an order
@@ -82,7 +82,11 @@ async def change_once_the_offer_is_here(
     return await _change(tx, row.order, row.attempt, job_.tries_left)
 
 
-@job(ChangeNetwork, call=gateway.change)
+def _changing(job_: ChangeNetwork) -> Iterable[tuple[Any, tuple[object, ...]]]:
+    return (ChangeRow, (job_.order_id,)), (SubscriptionRow, (job_.subscription.id,))
+
+
+@job(ChangeNetwork, call=gateway.change, reads=_changing)
 async def finish_change(
     job_: ChangeNetwork, answer: rules.Reported | Refused | GaveUp, tx: Transaction
 ) -> list[SubscriptionChanged | ChangeFailed | DiscrepancyFound]:
@@ -91,18 +95,18 @@ async def finish_change(
     if row is None or (row.state, row.attempt) != ("planned", job_.attempt):
         return []
     subscription = await tx.get(SubscriptionRow, row.subscription_id) or SubscriptionRow(id=row.subscription_id)
-    subscription.under_way = None
+    subscription = changed(subscription, under_way=None)
     tx.put(subscription)
     if not isinstance(answer, rules.Reported):
         return [*_failed(tx, row, rules.failed(answer.reason))]
     lacking = rules.lacking(job_.subscription, answer)
     if lacking:
         return [*_failed(tx, row, rules.failed(f"the network lacks: {', '.join(lacking)}"))]
-    row.state, row.after, row.ended_at = "done", rules.installed(job_.subscription, answer), tx.now
-    subscription.subscription = row.after
-    tx.put(subscription)
+    after = rules.installed(job_.subscription, answer)
+    row = changed(row, state="done", after=after, ended_at=tx.now)
+    tx.put(changed(subscription, subscription=after))
     tx.put(row)
-    for what in rules.reserved(row.before, row.after):
+    for what in rules.reserved(row.before, after):
         tx.put(ReservationRow(what=what, subscription_id=row.subscription_id, until=tx.now + rules.RESERVED))
     return [_changed(row)]
 
@@ -164,8 +168,7 @@ def _held(tx: Transaction, order: Order, held: rules.Held) -> Sequence[ChangeHel
 
 
 def _failed(tx: Transaction, row: ChangeRow, why: Discrepancy) -> list[ChangeFailed | DiscrepancyFound]:
-    row.state, row.ended_at = "failed", tx.now
-    tx.put(row)
+    tx.put(changed(row, state="failed", ended_at=tx.now))
     case = _case(tx, row.order, (why,))
     answer = ChangeFailed(
         order_id=row.order_id, subscription_id=row.subscription_id, case_id=case.case_id, discrepancies=(why,)
@@ -187,7 +190,7 @@ def _case(tx: Transaction, order: Order, discrepancies: tuple[Discrepancy, ...])
 
 def _said_again(tx: Transaction, row: ChangeRow, event: OrderConfirmed) -> SubscriptionChanged:
     """The network did it already: say so once more, for whoever could not go on then and a reviewer sent it again."""
-    row.order, row.attempt = event.order, event.attempt
+    row = changed(row, order=event.order, attempt=event.attempt)
     tx.put(row)
     return _changed(row)
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, cast
 
 from sqlalchemy import Column, Index, select
 from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from contracts.event import Data
 from contracts.offer_v1 import Offer, OfferRef
 from contracts.order_v1 import Order
 from contracts.subscription_v1 import Sale, Subscription
 from services.chassis.database import Json, moment
+from services.chassis.rows import Row, changed
 from services.chassis.transaction import Transaction
 from services.provisioning.rules import Change, ChangeState, Network
 
 
-class Table(SQLModel, registry=registry()):
+class Table(Row, registry=registry()):
     """The tables of provisioning."""
 
 
@@ -63,6 +65,7 @@ class OfferRow(Table, table=True):
     """Provisioning's copy of a published offer version."""
 
     __tablename__: ClassVar[str] = "offer"
+    reference: ClassVar[bool] = True
     code: str = Field(primary_key=True)
     version: int = Field(primary_key=True)
     offer: Offer = Field(sa_column=Column(Json(Offer), nullable=False))
@@ -83,9 +86,11 @@ async def offer(tx: Transaction, ref: OfferRef | None) -> Offer | None:
     """A version of an offer, once it is here; not locked, for every order reads it."""
     if ref is None:
         return None
-    statement = select(OfferRow).where(OfferRow.code == ref.code, OfferRow.version == ref.version)  # type: ignore[arg-type]
-    rows = await tx.select(OfferRow, statement)
-    return rows[0].offer if rows else None
+    return (await tx.reference(OfferRow, _by_ref)).get(ref)
+
+
+def _by_ref(rows: Sequence[OfferRow]) -> dict[OfferRef, Offer]:
+    return {row.offer.ref: row.offer for row in rows}
 
 
 async def versions(tx: Transaction, code: str) -> list[OfferRow]:
@@ -145,5 +150,4 @@ def begin(tx: Transaction, row: SubscriptionRow | None, order: Order, after: Sub
     if row is None:
         tx.add(SubscriptionRow(id=order.subscription_id, under_way=order.id, asked=after.version))
         return
-    row.under_way, row.asked = order.id, after.version
-    tx.put(row)
+    tx.put(changed(row, under_way=order.id, asked=after.version))

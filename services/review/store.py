@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Column, Index, Text, func, select, tuple_
+from sqlalchemy import BigInteger, Column, Index, Text, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel, col
+from sqlmodel import Field, col
 
 from contracts.dead_letter_v1 import MessageDeadLettered, RawHeader
 from contracts.event import Event
 from contracts.order_v1 import Order, OrderConfirmed
 from contracts.topics import BY_EVENT
 from services.chassis.database import ApiKey, Json, moment
+from services.chassis.rows import Row
 from services.chassis.transaction import Transaction
 from services.review.rules import CLOSED, Case, Standing
 
-Row = TypeVar("Row", "CaseRow", "OrderRow")
 Place = tuple[bool, datetime, str]
 """Where a case stands in the queue: open ones before closed ones, the oldest due first."""
 
 
-class Table(SQLModel, registry=registry()):
+class Table(Row, registry=registry()):
     """The tables of review."""
 
 
@@ -32,6 +32,7 @@ class CaseRow(Table, table=True):
     """A case, and beside it what the queue is searched by."""
 
     __tablename__: ClassVar[str] = "case"
+    shared: ClassVar[bool] = True
     __table_args__ = (
         Index("case_queue", "closed", "due_at", "id"),
         Index("case_codes", "codes", postgresql_using="gin"),
@@ -64,6 +65,7 @@ class OrderRow(Table, table=True):
     """Where an order stands as far as cases care, and which of its cases are not closed."""
 
     __tablename__: ClassVar[str] = "order"
+    shared: ClassVar[bool] = True
     id: str = Field(primary_key=True)
     standing: Standing = Field(sa_column=Column(Json(Standing), nullable=False))
     order: Order | None = Field(default=None, sa_column=Column(Json(Order)))
@@ -86,7 +88,7 @@ class SeenRow(Table, table=True):
 
 async def case(tx: Transaction, case_id: str) -> Case | None:
     """Read a case and lock it."""
-    row = await _locked(tx, CaseRow, case_id)
+    row = await tx.get(CaseRow, case_id)
     return row.case if row else None
 
 
@@ -124,7 +126,7 @@ def keep_message(tx: Transaction, letter: MessageDeadLettered) -> None:
 
 async def order(tx: Transaction, order_id: str) -> OrderRow:
     """Read an order and lock it; one of which nothing is known yet stands nowhere."""
-    return await _locked(tx, OrderRow, order_id) or OrderRow(id=order_id, standing=Standing())
+    return await tx.get(OrderRow, order_id) or OrderRow(id=order_id, standing=Standing())
 
 
 async def ordered(tx: Transaction, order_id: str | None) -> Order | None:
@@ -138,19 +140,6 @@ async def reviewers(tx: Transaction) -> list[tuple[str, list[str]]]:
     keys = select(ApiKey).where(col(ApiKey.role) == "reviewer", col(ApiKey.revoked_at).is_(None))
     rows = await tx.select(ApiKey, keys.order_by(col(ApiKey.holder)))
     return [(row.holder, row.attributes.get("works_for", [])) for row in rows]
-
-
-async def _locked(tx: Transaction, row_class: type[Row], identity: str) -> Row | None:
-    """Read and lock a row; where it is not there, its id is locked and it is looked for again.
-
-    What belongs together comes from several topics, maybe to two processes at once: the later must see the other's row.
-    """
-    row = await tx.get(row_class, identity)
-    if row is not None:
-        return row
-    await tx.scalar(select(func.pg_advisory_xact_lock(func.hashtextextended(identity, 0))))
-    statement = select(row_class).where(col(row_class.id) == identity).with_for_update()
-    return next(iter(await tx.select(row_class, statement)), None)
 
 
 def saw(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Column, String, func, select
 from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel, col
+from sqlmodel import Field, col
 
 from contracts.case_v1 import CaseDecided
 from contracts.order_v1 import Order, OrderConfirmed
@@ -17,6 +17,7 @@ from contracts.subscription_v1 import ChangeCancelled
 from contracts.topics import consumed_by
 from services.chassis.consuming import consumes
 from services.chassis.database import DeadLetter, ParkedKey
+from services.chassis.rows import Row
 from services.chassis.service import Service
 from services.chassis.transaction import Transaction
 from tests.harness import START, Message, RunService
@@ -24,7 +25,7 @@ from tests.harness import START, Message, RunService
 NAME = "provisioning"
 
 
-class Table(SQLModel, registry=registry()):
+class Table(Row, registry=registry()):
     """The tables of the sample."""
 
 

@@ -90,6 +90,12 @@ def upgrade() -> None:
     )
     op.create_table("parked_key", sa.Column("queue", sa.String(), nullable=False), sa.PrimaryKeyConstraint("queue"))
     op.create_table(
+        "reference_version",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "published",
         sa.Column("topic", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),

@@ -1,0 +1,165 @@
+"""Rows in bulk: one statement per table and kind, with one array per column (`unnest`), made from the table itself.
+
+Row by row a statement costs more than the row. With an array per column a row costs 3 µs, through SQLAlchemy's
+executemany 8 µs (2 cores, PostgreSQL 18). Keys are given sorted, so that two transactions never wait crosswise.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Column, Table
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.chassis.database import Json, JsonText
+from services.chassis.rows import Row
+
+Found = TypeVar("Found", bound=Row)
+Key = tuple[object, ...]
+Convert = Callable[[Any], Any] | None
+Encoders = tuple[tuple[str, Convert], ...]
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How rows of a table travel: its columns with what turns their values into PostgreSQL's and back, and the SQL."""
+
+    row_class: type[Row]
+    encoders: Encoders
+    new: Encoders
+    """Of a row that is inserted: without the number that the database gives it."""
+    decoders: Encoders
+    keys: tuple[str, ...]
+    load: str
+    insert: str
+    insert_missing: str
+    upsert: str
+    delete: str
+
+
+def place(row: Row) -> tuple[type[Row], Key]:
+    """Where a row belongs: its table and primary key."""
+    values = row.__dict__
+    return type(row), tuple([values[name] for name in shape(type(row)).keys])
+
+
+async def load(connection: AsyncConnection, row_class: type[Found], keys: Sequence[Key]) -> dict[Key, Found]:
+    """Read and lock the rows of these keys, in the order of the keys."""
+    of = shape(row_class)
+    found = await connection.exec_driver_sql(of.load, tuple(list(each) for each in zip(*keys, strict=True)))
+    return {place(row)[1]: row for row in read(row_class, found)}
+
+
+def read(row_class: type[Found], found: Iterable[Sequence[Any]]) -> Iterable[Found]:
+    """Make rows of what a statement returned, columns in the table's order."""
+    decoders = shape(row_class).decoders
+    for values in found:
+        yield row_class(
+            **{
+                name: value if decode is None or value is None else decode(value)
+                for (name, decode), value in zip(decoders, values, strict=True)
+            }
+        )
+
+
+async def insert(connection: AsyncConnection, row_class: type[Row], rows: Sequence[Row]) -> Sequence[Any]:
+    """Write rows that must be new; returns the numbers that the database gave them, where it gives any."""
+    of = shape(row_class)
+    found = await connection.exec_driver_sql(of.insert, _arrays(of.new, rows))
+    return [each[0] for each in found] if found.returns_rows else []
+
+
+async def insert_missing(connection: AsyncConnection, row_class: type[Row], rows: Sequence[Row]) -> None:
+    """Write the rows that are not there yet."""
+    of = shape(row_class)
+    await connection.exec_driver_sql(of.insert_missing, _arrays(of.new, rows))
+
+
+async def upsert(connection: AsyncConnection, row_class: type[Row], rows: Sequence[Row]) -> None:
+    """Write rows whether they are there or not."""
+    of = shape(row_class)
+    await connection.exec_driver_sql(of.upsert, _arrays(of.encoders, rows))
+
+
+async def delete(connection: AsyncConnection, row_class: type[Row], keys: Sequence[Key]) -> None:
+    """Take the rows of these keys away."""
+    await connection.exec_driver_sql(shape(row_class).delete, tuple(list(each) for each in zip(*keys, strict=True)))
+
+
+def _arrays(encoders: Encoders, rows: Sequence[Row]) -> tuple[list[Any], ...]:
+    return tuple(
+        [row.__dict__[name] for row in rows]
+        if encode is None
+        else [None if (value := row.__dict__[name]) is None else encode(value) for row in rows]
+        for name, encode in encoders
+    )
+
+
+@functools.cache
+def shape(row_class: type[Row]) -> Shape:
+    """Derive from a table how its rows travel."""
+    table = cast("Table", row_class.__table__)  # type: ignore[attr-defined]
+    columns, keys = list(table.columns), list(table.primary_key.columns)
+    written = [column for column in columns if column.identity is None]
+    numbered = [column for column in columns if column.identity is not None]
+    name, quoted = _quoted(table.name), _list(columns)
+    new = f"INSERT INTO {name} ({_list(written)}) SELECT * FROM {_unnest(written)}"  # noqa: S608 - names of our own
+    whole = f"INSERT INTO {name} ({quoted}) SELECT * FROM {_unnest(columns)}"  # noqa: S608
+    rest = ", ".join(f"{_quoted(c.name)} = excluded.{_quoted(c.name)}" for c in columns if c not in keys)
+    same = " AND ".join(f"t.{_quoted(key.name)} = k.{_quoted(key.name)}" for key in keys)
+    wanted = f"{_unnest(keys)} AS k ({_list(keys)})"
+    return Shape(
+        row_class=row_class,
+        encoders=tuple((column.name, _encoder(column)) for column in columns),
+        new=tuple((column.name, _encoder(column)) for column in written),
+        decoders=tuple((column.name, _decoder(column)) for column in columns),
+        keys=tuple(key.name for key in keys),
+        # LATERAL: one look into the index per key, in the order of the keys, whatever the planner knows of the table.
+        load=f"SELECT {', '.join(map(_read, columns))} FROM {wanted}"  # noqa: S608
+        f" CROSS JOIN LATERAL (SELECT {quoted} FROM {name} t WHERE {same} FOR UPDATE) AS t",
+        insert=new + (f" RETURNING {_list(numbered)}" if numbered else ""),
+        insert_missing=f"{new} ON CONFLICT DO NOTHING",
+        upsert=f"{whole} ON CONFLICT ({_list(keys)}) DO " + (f"UPDATE SET {rest}" if rest else "NOTHING"),
+        delete=f"DELETE FROM {name} t USING {wanted} WHERE {same}",  # noqa: S608
+    )
+
+
+def _unnest(columns: Sequence[Column[Any]]) -> str:
+    # Texts without their length: a cast to VARCHAR(20) would cut in silence what the column refuses.
+    types = [re.sub(r"^VARCHAR.*", "TEXT", str(column.type.compile(_DIALECT))) for column in columns]
+    return f"unnest({', '.join(f'CAST(${number} AS {kind}[])' for number, kind in enumerate(types, start=1))})"
+
+
+def _list(columns: Iterable[Column[Any]]) -> str:
+    return ", ".join(_quoted(column.name) for column in columns)
+
+
+def _read(column: Column[Any]) -> str:
+    """Name a column as it is read: JSON as its text, which is decoded here, once."""
+    name = f"t.{_quoted(column.name)}"
+    return f"CAST({name} AS TEXT)" if _decoder(column) else name
+
+
+def _quoted(name: str) -> str:
+    return _DIALECT.identifier_preparer.quote_identifier(name)
+
+
+def _encoder(column: Column[Any]) -> Convert:
+    if isinstance(column.type, Json | JsonText):
+        return column.type.to_text
+    return json.dumps if isinstance(column.type, JSONB) else None
+
+
+def _decoder(column: Column[Any]) -> Convert:
+    if isinstance(column.type, Json | JsonText):
+        return column.type.from_text
+    return json.loads if isinstance(column.type, JSONB) else None

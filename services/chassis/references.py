@@ -1,0 +1,64 @@
+"""Reference tables: small, read by every order, seldom written (offers, agents, keys); kept whole in memory.
+
+No reader sees less than the database has: every unit of work asks once for the tables' versions, which a writer raises
+in the transaction of its rows. What another process takes off sale is off sale here with its commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.chassis.database import ReferenceVersion
+from services.chassis.rows import Row
+
+Member = TypeVar("Member", bound=Row)
+Arranged = TypeVar("Arranged")
+Arrange = Callable[[Sequence[Member]], Arranged]
+
+
+class References:
+    """What one process has in memory of its service's reference tables."""
+
+    def __init__(self) -> None:
+        """Nothing is in memory yet."""
+        self._kept: dict[Arrange[Any, Any], tuple[int, Any]] = {}
+
+    async def arranged(
+        self, connection: AsyncConnection, row_class: type[Member], arrange: Arrange[Member, Arranged], version: int
+    ) -> Arranged:
+        """Return the table as `arrange` puts it (a module's function), read again if it is older than `version`."""
+        known = self._kept.get(arrange)
+        if known is None or known[0] != version:
+            known = self._kept[arrange] = version, arrange(await read(connection, row_class))
+        return cast("Arranged", known[1])
+
+
+async def read(connection: AsyncConnection, row_class: type[Member]) -> list[Member]:
+    """Read a whole table, by key."""
+    table = cast("Any", row_class).__table__
+    rows = await connection.execute(select(table).order_by(*table.primary_key.columns))
+    return [row_class(**row) for row in rows.mappings()]
+
+
+async def versions(connection: AsyncConnection) -> dict[str, int]:
+    """Return the versions of all reference tables; one that was never written has none."""
+    return {row.name: row.version for row in await connection.execute(_VERSIONS)}
+
+
+async def written(connection: AsyncConnection, tables: Iterable[str]) -> None:
+    """Raise the versions of tables that this transaction writes."""
+    statement = insert(ReferenceVersion)
+    raised = statement.on_conflict_do_update(
+        index_elements=["name"],
+        set_={"version": ReferenceVersion.__table__.c.version + 1},  # type: ignore[attr-defined]
+    )
+    for name in sorted(tables):
+        await connection.execute(raised, {"name": name, "version": 1})
+
+
+_VERSIONS = select(ReferenceVersion.__table__)  # type: ignore[attr-defined]
