@@ -37,6 +37,11 @@ class References:
             known = self._kept[arrange] = version, arrange(await read(connection, row_class))
         return cast("Arranged", known[1])
 
+    def latest(self, arrange: Arrange[Any, Arranged]) -> Arranged | None:
+        """Return what was last read, which may be too old to decide anything by."""
+        known = self._kept.get(arrange)
+        return None if known is None else cast("Arranged", known[1])
+
 
 async def read(connection: AsyncConnection, row_class: type[Member]) -> list[Member]:
     """Read a whole table, by key."""

@@ -60,7 +60,7 @@ class Service:
         self.settings = settings
         self.clock = Clock(settings.clock_file)
         self.engine = make_engine(settings.database_url)
-        self._references = References()
+        self.references = References()
         self.consumer = Consumer(name, settings, self.engine, handlers_in(handlers), self._begin)
         release = job(dead_letters.ReleaseQueue)(functools.partial(self.consumer.release))
         job_handlers: dict[str, Callable[..., Any]] = {dead_letters.ReleaseQueue.name: release, **_jobs(handlers)}
@@ -148,7 +148,7 @@ class Service:
             self._server.should_exit = True
 
     def _begin(self, connection: AsyncConnection) -> UnitOfWork:
-        unit = UnitOfWork(self.name, connection, self.clock, self._references)
+        unit = UnitOfWork(self.name, connection, self.clock, self.references)
         unit.claim_seconds = self.worker.claim_seconds
         return unit
 

@@ -20,10 +20,11 @@ from contracts.order_v1 import (
 from contracts.subscription_v1 import ChangeCancelled, ChangeFailed, ChangeHeld, SubscriptionChanged
 from services.chassis.consuming import consumes
 from services.chassis.job import job
-from services.chassis.transaction import Transaction
+from services.chassis.rows import changed
+from services.chassis.transaction import Places, Transaction
 from services.intake import life, rules, store
-from services.intake.life import AssessLater, ExpireConfirmation, WatchState, changed
-from services.intake.store import ConfirmationRow, OfferRow, OrderRow
+from services.intake.life import AssessLater, ExpireConfirmation, WatchState
+from services.intake.store import ConfirmationRow, OfferRow, OrderRow, SubscriptionRow
 
 
 class UnknownOrderError(LookupError):
@@ -46,7 +47,12 @@ async def withdraw_offer(event: OfferWithdrawn, tx: Transaction) -> None:
             tx.put(changed(row, withdrawn_at=event.withdrawn_at))
 
 
-@consumes(SubscriptionChanged)
+def _changed(event: SubscriptionChanged) -> Places:
+    order = [(OrderRow, (event.order.id,))] if event.order else []
+    return [(SubscriptionRow, (event.subscription.id,)), *order]
+
+
+@consumes(SubscriptionChanged, reads=_changed)
 async def keep_subscription(
     event: SubscriptionChanged, tx: Transaction
 ) -> list[OrderCompleted | OrderPending | OrderHeld]:
@@ -60,7 +66,12 @@ async def keep_subscription(
     return []
 
 
-@consumes(ChargesStarted)
+def _charged(event: ChargesStarted) -> Places:
+    order = [(OrderRow, (event.order_id,))] if event.order_id else []
+    return [(SubscriptionRow, (event.subscription_id,)), *order]
+
+
+@consumes(ChargesStarted, reads=_charged)
 async def keep_charges(event: ChargesStarted, tx: Transaction) -> list[OrderCompleted | OrderPending | OrderHeld]:
     """Keep what the customer pays from now on, and complete the order if it is done already."""
     known = await store.subscription(tx, event.subscription_id)

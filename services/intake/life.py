@@ -22,6 +22,7 @@ from contracts.order_v1 import (
     State,
 )
 from services.chassis.job import Job
+from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
 from services.intake import rules, store
 from services.intake.settings import settings
@@ -62,6 +63,7 @@ async def begin(tx: Transaction, row: OrderRow, subscription: SubscriptionRow) -
     if row.order.action != "add" and not rules.is_hers(row.order, subscription.subscription):
         return await assess(tx, row)
     if subscription.holder is not None:
+        tx.put(changed(subscription, waiting=[*subscription.waiting, row.id]))
         return wait(tx, row, subscription.holder)
     tx.put(changed(subscription, holder=row.id))
     if row.order.offer_code is not None and not await store.publications(tx, row.order.offer_code):
@@ -225,8 +227,11 @@ async def pass_turn(tx: Transaction, row: OrderRow) -> None:
     subscription = await tx.get(SubscriptionRow, row.subscription_id)
     if subscription is None or subscription.holder != row.id:
         return
-    following = await store.next_in_turn(tx, row.subscription_id, row.id)
-    tx.put(changed(subscription, holder=following.id if following else None))
+    following, waiting = None, list(subscription.waiting)
+    while waiting and following is None:
+        oldest = await tx.get(OrderRow, waiting.pop(0))
+        following = oldest if oldest is not None and oldest.state == "acknowledged" else None
+    tx.put(changed(subscription, holder=following.id if following else None, waiting=waiting))
     if following is not None:
         await assess(tx, following)
 
@@ -243,11 +248,6 @@ def watch(tx: Transaction, row: OrderRow, code: str, seconds: int) -> None:
     """Set the clock of the state that an order is in now."""
     job = WatchState(order_id=row.id, steps=len(row.history), code=code)
     tx.schedule(job, due=tx.now + timedelta(seconds=seconds))
-
-
-def changed(row: Any, **changes: object) -> Any:  # noqa: ANN401 - any of intake's rows
-    """Return the row with some columns changed; rows are values."""
-    return type(row)(**{**{name: getattr(row, name) for name in type(row).model_fields}, **changes})
 
 
 async def _version(tx: Transaction, row: OrderRow) -> int | None:

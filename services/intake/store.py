@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, Index, func, select, text
+from sqlalchemy import Column, Index, Text, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field
@@ -29,10 +30,7 @@ class OrderRow(Table, table=True):
     """One order: what was ordered, where it stands, and how it got there."""
 
     __tablename__: ClassVar[str] = "order"
-    __table_args__ = (
-        Index("order_reference", "partner", "partner_reference", unique=True),
-        Index("order_subscription", "subscription_id", "id"),
-    )
+    __table_args__ = (Index("order_subscription", "subscription_id", "id"),)
     id: str = Field(primary_key=True)
     partner: str
     partner_reference: str
@@ -54,13 +52,23 @@ class OrderRow(Table, table=True):
     updated_at: datetime = moment()
 
 
+class ReferenceRow(Table, table=True):
+    """The order that a partner gave a reference; a reference is taken once."""
+
+    __tablename__: ClassVar[str] = "partner_reference"
+    name: str = Field(primary_key=True)
+    partner: str = Field(primary_key=True)
+    order_id: str
+
+
 class SubscriptionRow(Table, table=True):
-    """Intake's copy of a subscription and its charges, and which order has the turn on it."""
+    """Intake's copy of a subscription and its charges, which order has the turn on it, and which wait, in order."""
 
     __tablename__: ClassVar[str] = "subscription"
     shared: ClassVar[bool] = True  # what is known of it comes from two topics
     id: str = Field(primary_key=True)
     holder: str | None = None
+    waiting: list[str] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
     subscription: Subscription | None = Field(default=None, sa_column=Column(Json(Subscription)))
     charges: tuple[Charge, ...] = Field(default=(), sa_column=Column(Json(tuple[Charge, ...]), nullable=False))
     charged_version: int = 0
@@ -70,6 +78,7 @@ class OfferRow(Table, table=True):
     """Intake's copy of a published offer version."""
 
     __tablename__: ClassVar[str] = "offer"
+    reference: ClassVar[bool] = True
     code: str = Field(primary_key=True)
     version: int = Field(primary_key=True)
     offer: Offer = Field(sa_column=Column(Json(Offer), nullable=False))
@@ -89,6 +98,7 @@ class PartnerRow(Table, table=True):
     """A call-centre company with its registered agents."""
 
     __tablename__: ClassVar[str] = "partner"
+    reference: ClassVar[bool] = True
     id: str = Field(primary_key=True)
     agents: list[str] = Field(sa_column=Column(JSONB, nullable=False))
 
@@ -113,7 +123,7 @@ class IdempotencyRow(Table, table=True):
     key: str = Field(primary_key=True)
     body_sha256: str
     order_id: str
-    answer: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    answer: str = Field(sa_column=Column(Text, nullable=False))
     created_at: datetime = moment()
 
 
@@ -124,48 +134,29 @@ async def subscription(tx: Transaction, subscription_id: str) -> SubscriptionRow
 
 async def publications(tx: Transaction, code: str | None) -> list[Publication]:
     """Every version of an offer that is known here."""
-    rows = await tx.select(OfferRow, select(OfferRow).where(OfferRow.code == code))  # type: ignore[arg-type]
-    return [publication(row) for row in rows]
+    return (await tx.reference(OfferRow, _by_code)).get(code, [])
 
 
-def publication(row: OfferRow) -> Publication:
-    """Turn a stored version into what the contract decides with."""
-    return Publication(offer=row.offer, published_at=row.published_at, withdrawn_at=row.withdrawn_at)
+def _by_code(rows: Sequence[OfferRow]) -> dict[str | None, list[Publication]]:
+    known: dict[str | None, list[Publication]] = defaultdict(list)
+    for row in rows:
+        found = Publication(offer=row.offer, published_at=row.published_at, withdrawn_at=row.withdrawn_at)
+        known[row.code].append(found)
+    return dict(known)
 
 
 async def all_publications(tx: Transaction) -> list[Publication]:
     """Every version of every offer."""
-    rows = await tx.select(OfferRow, select(OfferRow).order_by(OfferRow.code, OfferRow.version))  # type: ignore[arg-type]
-    return [publication(row) for row in rows]
+    return [each for versions in (await tx.reference(OfferRow, _by_code)).values() for each in versions]
 
 
 async def agents(tx: Transaction, partner: str) -> Sequence[str]:
     """The agents registered for a partner; the row is not locked, for every order reads it."""
-    rows = await tx.select(PartnerRow, select(PartnerRow).where(PartnerRow.id == partner))  # type: ignore[arg-type]
-    return rows[0].agents if rows else ()
+    return (await tx.reference(PartnerRow, _agents)).get(partner, ())
 
 
-async def by_reference(tx: Transaction, partner: str, reference: str) -> OrderRow | None:
-    """The order that a partner gave this reference."""
-    statement = select(OrderRow).where(OrderRow.partner == partner, OrderRow.partner_reference == reference)  # type: ignore[arg-type]
-    rows = await tx.select(OrderRow, statement)
-    return rows[0] if rows else None
-
-
-async def next_in_turn(tx: Transaction, subscription_id: str, but: str) -> OrderRow | None:
-    """The oldest order that waits for its turn on a subscription."""
-    statement = (
-        select(OrderRow)
-        .where(
-            OrderRow.subscription_id == subscription_id,  # type: ignore[arg-type]
-            OrderRow.state == "acknowledged",  # type: ignore[arg-type]
-            OrderRow.id != but,  # type: ignore[arg-type]
-        )
-        .order_by(OrderRow.id)
-        .limit(1)
-    )
-    rows = await tx.select(OrderRow, statement)
-    return await tx.get(OrderRow, rows[0].id) if rows else None
+def _agents(rows: Sequence[PartnerRow]) -> dict[str, Sequence[str]]:
+    return {row.id: row.agents for row in rows}
 
 
 async def listed(
@@ -174,18 +165,16 @@ async def listed(
     """A partner's orders, newest first; ids are time-ordered, so the last id of a page is the cursor of the next."""
     statement = select(OrderRow).order_by(OrderRow.id.desc()).limit(limit)  # type: ignore[attr-defined]
     wanted = {**filters, "partner": partner}
+    reference = wanted.pop("partner_reference", None)
+    if reference is not None:
+        named = select(ReferenceRow.order_id).where(ReferenceRow.name == reference)  # type: ignore[call-overload]
+        statement = statement.where(OrderRow.id.in_(named))  # type: ignore[attr-defined]
     for name, value in wanted.items():
         if value is not None:
             statement = statement.where(getattr(OrderRow, name) == value)
     if after:
         statement = statement.where(OrderRow.id < after)  # type: ignore[arg-type]
     return await tx.select(OrderRow, statement)
-
-
-async def only_one_at_a_time(tx: Transaction, *parts: str) -> bool:
-    """Take a lock until the commit; False while another request holds it."""
-    statement = select(func.pg_try_advisory_xact_lock(func.hashtextextended("\x1f".join(parts), text("0"))))
-    return bool(await tx.scalar(statement))
 
 
 def is_final(state: str) -> bool:

@@ -43,6 +43,7 @@ def billing_reads(journey: Journey, offer: str, version: int, monthly: int) -> N
         connection = await asyncpg.connect(url)
         try:
             await connection.execute(statement, str(monthly), offer, version)
+            await connection.execute("UPDATE reference_version SET version = version + 1 WHERE name = 'offer'")
         finally:
             await connection.close()
 

@@ -14,7 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from contracts.money import Money
 from contracts.offer_v1 import BRUSSELS, Offer
 from services.chassis import links
+from services.chassis.http import look as look_at
 from services.chassis.http import service_of, transact
+from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
 from services.intake import life, store
 from services.intake.pages.texts import TEXTS
@@ -53,7 +55,7 @@ async def show_question(token: str, request: Request) -> HTMLResponse:
     async def look(tx: Transaction) -> Question:
         return await _question(tx, _confirmation_id(request, token))
 
-    return _page(await transact(request, look))
+    return _page(await look_at(request, look))
 
 
 @router.post("/confirm/{token}", response_class=HTMLResponse)
@@ -77,7 +79,7 @@ async def _answered(tx: Transaction, question: Question, answer: str) -> Questio
     row, confirmation = question.row, question.confirmation
     if row is None or confirmation is None:
         return Question("unknown", question.language)
-    tx.put(life.changed(confirmation, answer=answer, answered_at=tx.now))
+    tx.put(changed(confirmation, answer=answer, answered_at=tx.now))
     if answer == "no":
         await life.cancelled(tx, row, "customer", "the customer said no")
         return Question("no", question.language)

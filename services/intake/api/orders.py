@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,71 +14,108 @@ from pydantic import AwareDatetime
 from contracts.customer_v1 import Customer, CustomerRecorded
 from contracts.offer_v1 import Channel, on_sale
 from contracts.order_v1 import Order, State
+from services.chassis import keys
 from services.chassis.faults import preferred_language
-from services.chassis.http import Problem, transact
+from services.chassis.http import Problem, look, transact
 from services.chassis.ids import sha256
-from services.chassis.keys import Principal, allow
-from services.chassis.transaction import Transaction
+from services.chassis.keys import Principal
+from services.chassis.transaction import Place, Transaction
 from services.intake import life, store
 from services.intake.api.body import CustomerForm, FaultyBodyError, OrderForm, read_order
 from services.intake.settings import settings
-from services.intake.store import CustomerRow, IdempotencyRow, OrderRow, SubscriptionRow
+from services.intake.store import CustomerRow, IdempotencyRow, OrderRow, ReferenceRow, SubscriptionRow
 
 router = APIRouter(tags=["orders"])
 
-Seller = Annotated[Principal, Depends(allow("partner", "service-desk"))]
+SELLERS: tuple[keys.Role, ...] = ("partner", "service-desk")
+Seller = Annotated[Principal, Depends(keys.allow(*SELLERS))]
 
 LONGEST_IDEMPOTENCY_KEY = 255
 
 
 @router.post("/v1/orders", status_code=201)
-async def post_order(request: Request, seller: Seller) -> Response:
+async def post_order(request: Request) -> Response:
     """Take an order; the answer already says what became of it."""
-    idempotency_key = request.headers.get("idempotency-key", "")
-    if not idempotency_key or len(idempotency_key) > LONGEST_IDEMPOTENCY_KEY or not idempotency_key.isprintable():
-        raise Problem(400, "idempotency-key.missing", "send an Idempotency-Key of 1 to 255 printable characters")
+    key = _idempotency_key(request)
     raw = await _body(request)
     form = _read(raw, request)
 
     async def work(tx: Transaction) -> Response:
-        return await submit_order(tx, form, seller, idempotency_key, sha256(raw))
+        seller = await keys.holder(tx, request, SELLERS)
+        if isinstance(form, Problem):
+            raise form
+        return await submit_order(tx, form, seller, key, sha256(raw))
 
-    return await transact(request, work)
+    likely = keys.likely_holder(request)
+    with _one_at_a_time(likely, key):
+        reads = () if likely is None or isinstance(form, Problem) else _reads(form, likely, key)
+        return await transact(request, work, reads)
+
+
+@contextmanager
+def _one_at_a_time(partner: str | None, key: str) -> Iterator[None]:
+    """Let no second request with a key in while the first is running; another process's is waited for."""
+    if (partner, key) in _running:
+        raise Problem(409, "idempotency-key.in-use", "the first request with this key is still running")
+    _running.add((partner, key))
+    try:
+        yield
+    finally:
+        _running.discard((partner, key))
+
+
+_running: set[tuple[str | None, str]] = set()
+
+
+def _idempotency_key(request: Request) -> str:
+    key = request.headers.get("idempotency-key", "")
+    if not key or len(key) > LONGEST_IDEMPOTENCY_KEY or not key.isprintable():
+        raise Problem(400, "idempotency-key.missing", "send an Idempotency-Key of 1 to 255 printable characters")
+    return key
+
+
+def _reads(form: OrderForm, partner: str, key: str) -> list[Place]:
+    """What an order needs, so that it is read for all orders of a moment at once."""
+    reads: list[Place] = [(IdempotencyRow, (partner, key)), (ReferenceRow, (form.partner_reference, partner))]
+    if form.subscription_id:
+        reads.append((SubscriptionRow, (form.subscription_id,)))
+    if form.customer.id and form.action == "add":
+        reads.append((CustomerRow, (form.customer.id,)))
+    return reads
 
 
 async def submit_order(
     tx: Transaction, form: OrderForm, seller: Principal, idempotency_key: str, body_sha256: str
 ) -> Response:
     """Take an order once per idempotency key and once per partner reference."""
-    if not await store.only_one_at_a_time(tx, seller.holder, idempotency_key):
-        raise Problem(409, "idempotency-key.in-use", "the first request with this key is still running")
     first = await tx.get(IdempotencyRow, seller.holder, idempotency_key)
     if first is not None:
         return _replayed(first, body_sha256)
-    same = await store.by_reference(tx, seller.holder, form.partner_reference)
+    same = await tx.get(ReferenceRow, form.partner_reference, seller.holder)
     if same is not None:
-        detail = f"order {same.id} has this partner_reference"
-        raise Problem(409, "partner-reference.in-use", detail, order_id=same.id)
+        detail = f"order {same.order_id} has this partner_reference"
+        raise Problem(409, "partner-reference.in-use", detail, order_id=same.order_id)
     row = await _new_order(tx, form, seller)
-    answer = view(row)
+    tx.add(ReferenceRow(name=form.partner_reference, partner=seller.holder, order_id=row.id))
+    answer = JSONResponse(view(row), 201, {"Location": f"/v1/orders/{row.id}"})
     tx.add(
         IdempotencyRow(
             partner=seller.holder,
             key=idempotency_key,
             body_sha256=body_sha256,
             order_id=row.id,
-            answer=answer,
+            answer=bytes(answer.body).decode(),
             created_at=tx.now,
         )
     )
-    return JSONResponse(answer, 201, {"Location": f"/v1/orders/{row.id}"})
+    return answer
 
 
 def _replayed(first: IdempotencyRow, body_sha256: str) -> Response:
     if first.body_sha256 != body_sha256:
         raise Problem(422, "idempotency-key.reused", "this Idempotency-Key came with another body before")
     headers = {"Location": f"/v1/orders/{first.order_id}", "Idempotency-Replayed": "true"}
-    return JSONResponse(first.answer, 201, headers)
+    return Response(first.answer, 201, headers, media_type="application/json")
 
 
 async def _new_order(tx: Transaction, form: OrderForm, seller: Principal) -> OrderRow:
@@ -142,7 +181,7 @@ async def get_order(order_id: str, request: Request, seller: Seller) -> dict[str
         rows = await store.listed(tx, _only(seller), {"id": order_id}, None, 1)
         return rows[0] if rows else None
 
-    row = await transact(request, find)
+    row = await look(request, find)
     if row is None:
         raise Problem(404, "order.unknown", "there is no such order")
     return view(row)
@@ -164,7 +203,7 @@ async def list_orders(
     async def find(tx: Transaction) -> list[OrderRow]:
         return await store.listed(tx, _only(seller), filters, after, limit + 1)
 
-    rows = await transact(request, find)
+    rows = await look(request, find)
     page = rows[:limit]
     return {"items": [view(row) for row in page], "next": page[-1].id if len(rows) > limit else None}
 
@@ -175,7 +214,7 @@ async def list_offers(
 ) -> dict[str, Any]:
     """List what is on sale in a channel at a moment, with its published prices."""
     del seller
-    publications, now = await transact(request, _everything)
+    publications, now = await look(request, _everything)
     moment: datetime = at or now
     by_code: dict[str, list[Any]] = {}
     for each in publications:
@@ -215,11 +254,12 @@ async def _body(request: Request) -> bytes:
     return bytes(raw)
 
 
-def _read(raw: bytes, request: Request) -> OrderForm:
+def _read(raw: bytes, request: Request) -> OrderForm | Problem:
+    """Read the body; its faults are told to nobody whose key is not known."""
     try:
         return read_order(raw, preferred_language(request.headers.get("accept-language", "")))
     except FaultyBodyError as error:
-        raise Problem(422, "request.invalid", str(error), errors=[dict(each) for each in error.faults]) from error
+        return Problem(422, "request.invalid", str(error), errors=[dict(each) for each in error.faults])
 
 
 def view(row: OrderRow) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("body_sha256", sa.String(), nullable=False),
         sa.Column("order_id", sa.String(), nullable=False),
-        sa.Column("answer", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("partner", "key"),
     )
@@ -70,7 +70,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_order_customer_id"), "order", ["customer_id"], unique=False)
-    op.create_index("order_reference", "order", ["partner", "partner_reference"], unique=True)
     op.create_index("order_subscription", "order", ["subscription_id", "id"], unique=False)
     op.create_table(
         "partner",
@@ -79,9 +78,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "partner_reference",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("partner", sa.String(), nullable=False),
+        sa.Column("order_id", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "partner"),
+    )
+    op.create_table(
         "subscription",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("holder", sa.String(), nullable=True),
+        sa.Column("waiting", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("subscription", postgresql.JSONB(), nullable=True),
         sa.Column("charges", postgresql.JSONB(), nullable=False),
         sa.Column("charged_version", sa.Integer(), nullable=False),
