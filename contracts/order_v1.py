@@ -44,6 +44,14 @@ class Quote(Data):
     promotion: Promotion | None = None
 
 
+class Evidence(Data):
+    """What proves a sale: a recording of the call, or a contract signed in the shop; `sha256` is that of its file."""
+
+    kind: Literal["recording", "signed-contract"]
+    reference: str
+    sha256: str
+
+
 class PriceDecision(Data):
     """A reviewer's decision about the price of one order; an honoured quote carries its own price."""
 
@@ -85,6 +93,7 @@ class Order(Data):
     offer: OfferRef | None = None
     quote: Quote | None = None
     removals: tuple[str, ...] = ()
+    evidence: Evidence | None = None
     price: OrderPrice | None = None
     decision: PriceDecision | None = None
     reverses: str | None = None
@@ -136,11 +145,13 @@ class OrderPending(OrderEvent, type="order.pending.v1"):
 class OrderConfirmed(OrderEvent, type="order.confirmed.v1"):
     """The customer said yes to this price (or signed a contract that we hold): it may be carried out.
 
-    `attempt` counts the times a reviewer sent it on its way again.
+    `medium` is how: `email-link`, or `signed-contract` where she was not asked; `sent-again` where she agreed before.
+    `current_offer` is what she has today; null for a new subscription. `attempt` counts how often it was sent.
     """
 
     confirmed_at: AwareDatetime
     medium: str
+    current_offer: OfferRef | None = None
     attempt: StrictInt = 1
 
 

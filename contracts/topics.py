@@ -87,6 +87,7 @@ TOPICS = (
             "notification": (
                 order_v1.OrderHeld,
                 order_v1.OrderPending,
+                order_v1.OrderConfirmed,
                 order_v1.OrderCompleted,
                 order_v1.OrderRejected,
                 order_v1.OrderCancelled,

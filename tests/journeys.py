@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from services.chassis.ids import sha256
 from services.local import audit, clock
 from services.local.doors import Doors
 from services.local.records import Record, read_all
@@ -122,9 +123,22 @@ class Journey:
             expect=(400, 401, 409, 413, 422),
         )
 
-    def order(self, body: dict[str, Any]) -> dict[str, Any]:
+    def signed(self, content: bytes, partner: str = "gent-calls") -> dict[str, str]:
+        """Give the file of a signed contract to intake; the evidence that an order names."""
+        digest = sha256(content)
+        key = self.doors.key("partners", partner)
+        answer = self.doors.call("intake", "PUT", f"/v1/evidence/{digest}", key=key, content=content)
+        assert answer.status_code == 201, answer.text
+        return {"kind": "signed-contract", "reference": f"C-{next(_numbers)}", "sha256": digest}
+
+    def in_the_shop(self, line: Line, evidence: dict[str, str], **changes: Any) -> dict[str, Any]:
+        """An order of TRIO-MAX at the shop's published price."""
+        quote = {"monthly_total": euro(7500), "promotion": {"monthly": euro(-600), "months": 6}}
+        return self.body(line, agent="agent-21", channel="shop", quote=quote, evidence=evidence, **changes)
+
+    def order(self, body: dict[str, Any], partner: str = "liege-calls") -> dict[str, Any]:
         """Send an order that is taken; its view."""
-        answer = self.post(body)
+        answer = self.post(body, partner=partner)
         assert answer.status_code == 201, answer.text
         view: dict[str, Any] = answer.json()
         return view
@@ -134,11 +148,11 @@ class Journey:
         view: dict[str, Any] = self.doors.call("intake", "GET", f"/v1/orders/{order_id}", key=key).json()
         return view
 
-    def becomes(self, order_id: str, state: str) -> dict[str, Any]:
+    def becomes(self, order_id: str, state: str, partner: str = "liege-calls") -> dict[str, Any]:
         """Wait until an order is in a state."""
 
         def there() -> dict[str, Any] | None:
-            view = self.view(order_id)
+            view = self.view(order_id, partner)
             return view if view["state"] == state else None
 
         view: dict[str, Any] = self.doors.until(f"{order_id} to be {state}", there)

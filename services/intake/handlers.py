@@ -55,7 +55,7 @@ def _changed(event: SubscriptionChanged) -> Places:
 @consumes(SubscriptionChanged, reads=_changed)
 async def keep_subscription(
     event: SubscriptionChanged, tx: Transaction
-) -> list[OrderCompleted | OrderPending | OrderHeld]:
+) -> list[OrderCompleted | OrderPending | OrderConfirmed | OrderHeld]:
     """Keep what the customer has now, and complete the order if it is charged already."""
     known = await store.subscription(tx, event.subscription.id)
     if known.subscription is None or known.subscription.version < event.subscription.version:
@@ -72,7 +72,9 @@ def _charged(event: ChargesStarted) -> Places:
 
 
 @consumes(ChargesStarted, reads=_charged)
-async def keep_charges(event: ChargesStarted, tx: Transaction) -> list[OrderCompleted | OrderPending | OrderHeld]:
+async def keep_charges(
+    event: ChargesStarted, tx: Transaction
+) -> list[OrderCompleted | OrderPending | OrderConfirmed | OrderHeld]:
     """Keep what the customer pays from now on, and complete the order if it is done already."""
     known = await store.subscription(tx, event.subscription_id)
     if known.charged_version < event.subscription_version:
@@ -85,14 +87,15 @@ async def keep_charges(event: ChargesStarted, tx: Transaction) -> list[OrderComp
 
 
 @consumes(ChangeHeld)
-async def hold_change(event: ChangeHeld, tx: Transaction) -> list[OrderHeld | OrderPending | DiscrepancyFound]:
+async def hold_change(
+    event: ChangeHeld, tx: Transaction
+) -> list[OrderHeld | OrderPending | OrderConfirmed | DiscrepancyFound]:
     """Hold an order that provisioning stopped; where only the version moved, judge it anew and ask again."""
     row = await _order(tx, event.order_id)
     if event.case_id is not None:
         life.held_by(tx, row, event.discrepancies, event.case_id, "provisioning")
         return []
-    row = life.move(tx, row, "held", "provisioning", "the subscription changed meanwhile")
-    await life.assess(tx, row)
+    await life.assess_stopped(tx, row, event.subscription_version)
     return []
 
 
@@ -139,7 +142,7 @@ async def carry_out_decision(
         case "send_again" if not row.attempt:
             await life.assess(tx, row, event.reviewer)
         case "send_again":
-            life.start(tx, row, event.reviewer, "sent-again")
+            await life.start(tx, row, event.reviewer, "sent-again")
         case "apply_published_price" | "honour_quote":
             await _decide_price(tx, row, event)
         case _:
@@ -171,7 +174,7 @@ async def _honoured(tx: Transaction, row: OrderRow) -> Price:
 
 
 @job(AssessLater)
-async def assess_later(job_: AssessLater, tx: Transaction) -> list[OrderHeld | OrderPending]:
+async def assess_later(job_: AssessLater, tx: Transaction) -> list[OrderHeld | OrderPending | OrderConfirmed]:
     """Judge an order once its offer is here, or when it has been waited for long enough."""
     row = await _order(tx, job_.order_id)
     if row.state != "acknowledged":

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from contracts.dead_letter_v1 import DiscrepancyFound
 from contracts.invoice_v1 import in_force
-from contracts.offer_v1 import brussels_day
+from contracts.offer_v1 import OfferRef, brussels_day
 from contracts.order_v1 import (
     Discrepancy,
     OrderAcknowledged,
@@ -21,6 +21,7 @@ from contracts.order_v1 import (
     OrderRejected,
     State,
 )
+from contracts.subscription_v1 import Subscription
 from services.chassis.job import Job
 from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
@@ -60,6 +61,7 @@ async def begin(tx: Transaction, row: OrderRow, subscription: SubscriptionRow) -
 
     An order that is not for the customer of the subscription gets no turn: it would keep the customer's own waiting.
     """
+    await store.claim(tx, row.order.evidence, row.id)
     if row.order.action != "add" and not rules.is_hers(row.order, subscription.subscription):
         return await assess(tx, row)
     if subscription.holder is not None:
@@ -83,7 +85,10 @@ def wait(tx: Transaction, row: OrderRow, waits_for: str) -> OrderRow:
 
 
 async def assess(tx: Transaction, row: OrderRow, by: str = "intake") -> OrderRow:
-    """Judge an order and hold it, or ask the customer."""
+    """Judge an order and hold it, or ask the customer.
+
+    Who signed a contract in the shop is not asked again, as long as nothing happened to her order but waiting its turn.
+    """
     judged = await judge(tx, row)
     order = row.order.model_copy(
         update={"offer": judged.offer, "price": judged.price, "subscription_version": await _version(tx, row)}
@@ -92,7 +97,28 @@ async def assess(tx: Transaction, row: OrderRow, by: str = "intake") -> OrderRow
     found = rules.unresolved(judged.discrepancies, row.resolved)
     if found:
         return hold(tx, row, found, by)
+    if row.state == "acknowledged" and await _is_signed(tx, row, judged):
+        return await start(tx, row, by, "signed-contract")
     return await ask(tx, row, by)
+
+
+async def assess_stopped(tx: Transaction, row: OrderRow, version: int | None) -> OrderRow:
+    """Judge an order anew that provisioning stopped at this version of the subscription.
+
+    What was signed holds, once, where it is still so; a customer who was asked is always asked anew.
+    """
+    judged = await judge(tx, row)
+    as_signed = row.confirmation_id is None and row.attempt == 1 and await _is_signed(tx, row, judged)
+    same_version = row.order.subscription_version == version
+    row = move(tx, row, "held", "provisioning", "the subscription changed meanwhile")
+    if as_signed and same_version and not rules.moved(row.order, judged, await _version(tx, row)):
+        return await start(tx, row, "intake", "sent-again")
+    return await assess(tx, row)
+
+
+async def _is_signed(tx: Transaction, row: OrderRow, judged: rules.Assessment) -> bool:
+    held = await store.holds(tx, row.partner, row.order.evidence)
+    return rules.is_signed(row.order, judged, held=held)
 
 
 async def judge(tx: Transaction, row: OrderRow) -> rules.Assessment:
@@ -104,6 +130,7 @@ async def judge(tx: Transaction, row: OrderRow) -> rules.Assessment:
         charges=subscription.charges if subscription else (),
         channels=row.channels,
         agents=await store.agents(tx, row.partner),
+        evidence_proves=await store.proven_by(tx, row.order.evidence),
         windows=rules.Windows(
             timedelta(seconds=settings.backdated_seconds), timedelta(seconds=settings.postdated_seconds)
         ),
@@ -141,8 +168,6 @@ def held_by(tx: Transaction, row: OrderRow, found: Sequence[Discrepancy], case_i
 
 async def ask(tx: Transaction, row: OrderRow, by: str) -> OrderRow:
     """Ask the customer: no contract exists before the yes (S2). An earlier question is answered no more."""
-    subscription = await tx.get(SubscriptionRow, row.subscription_id)
-    current = subscription.subscription if subscription else None
     confirmation = ConfirmationRow(
         id=tx.new_id(),
         order_id=row.id,
@@ -157,7 +182,7 @@ async def ask(tx: Transaction, row: OrderRow, by: str) -> OrderRow:
             order=row.order,
             confirmation_id=confirmation.id,
             expires_at=confirmation.expires_at,
-            current_offer=current.offer if current else None,
+            current_offer=await _current_offer(tx, row),
         )
     )
     return row
@@ -169,15 +194,23 @@ async def confirm(tx: Transaction, row: OrderRow) -> OrderRow:
     version = await _version(tx, row)
     if rules.unresolved(judged.discrepancies, row.resolved) or rules.moved(row.order, judged, version):
         return await assess(tx, row)
-    return start(tx, row, "customer", "email-link")
+    return await start(tx, row, "customer", "email-link")
 
 
-def start(tx: Transaction, row: OrderRow, by: str, medium: str) -> OrderRow:
+async def start(tx: Transaction, row: OrderRow, by: str, medium: str) -> OrderRow:
     """Send an order on its way to provisioning; again with a higher attempt after a reviewer's decision."""
     attempt = row.attempt + 1
     row = changed(row, attempt=attempt, order=row.order.model_copy(update={"attempt": attempt}), discrepancies=())
     row = move(tx, row, "inProgress", by)
-    tx.publish(OrderConfirmed(order=row.order, confirmed_at=tx.now, medium=medium, attempt=row.attempt))
+    tx.publish(
+        OrderConfirmed(
+            order=row.order,
+            confirmed_at=tx.now,
+            medium=medium,
+            current_offer=await _current_offer(tx, row),
+            attempt=attempt,
+        )
+    )
     watch(tx, row, "order.overdue", settings.in_progress_seconds)
     return row
 
@@ -250,9 +283,19 @@ def watch(tx: Transaction, row: OrderRow, code: str, seconds: int) -> None:
     tx.schedule(job, due=tx.now + timedelta(seconds=seconds))
 
 
-async def _version(tx: Transaction, row: OrderRow) -> int | None:
+async def _current(tx: Transaction, row: OrderRow) -> Subscription | None:
     subscription = await tx.get(SubscriptionRow, row.subscription_id)
-    return subscription.subscription.version if subscription and subscription.subscription else None
+    return subscription.subscription if subscription else None
+
+
+async def _version(tx: Transaction, row: OrderRow) -> int | None:
+    current = await _current(tx, row)
+    return current.version if current else None
+
+
+async def _current_offer(tx: Transaction, row: OrderRow) -> OfferRef | None:
+    current = await _current(tx, row)
+    return current.offer if current else None
 
 
 async def current_charge(tx: Transaction, row: OrderRow) -> Any:  # noqa: ANN401 - Money or None

@@ -59,6 +59,7 @@ class Facts:
     charges: Sequence[Charge] = ()
     channels: Sequence[str] = ()
     agents: Sequence[str] = ()
+    evidence_proves: str | None = None
     windows: Windows = field(default_factory=lambda: Windows(timedelta(hours=48), timedelta(minutes=5)))
 
 
@@ -155,6 +156,8 @@ def _judge_sale(order: Order, facts: Facts) -> list[Discrepancy]:
         found.append(_discrepancy("channel.not-allowed", "/channel", sorted(facts.channels), order.channel))
     if order.agent not in facts.agents:
         found.append(_discrepancy("agent.unknown", "/agent", given=order.agent))
+    if order.evidence is not None and facts.evidence_proves != order.id:  # it proves one sale, and nobody is told whose
+        found.append(_discrepancy("evidence.reused", "/evidence/sha256", given=order.evidence.sha256))
     return found
 
 
@@ -256,6 +259,15 @@ def unresolved(discrepancies: Iterable[Discrepancy], resolved: Iterable[str]) ->
 def moved(order: Order, assessed: Assessment, version: int | None) -> bool:
     """Whether what the customer was shown is no longer so: another version of the subscription or another price."""
     return order.subscription_version != version or order.price != assessed.price
+
+
+def is_signed(order: Order, judged: Assessment, *, held: bool) -> bool:
+    """Whether the customer said yes on paper: a contract signed in the shop, its file held by us, nothing found wrong.
+
+    A recording never is her yes, whatever is said in it.
+    """
+    signed = order.evidence is not None and order.evidence.kind == "signed-contract"
+    return signed and order.channel == "shop" and held and not judged.discrepancies
 
 
 def step(state: State, new: State) -> State:

@@ -17,6 +17,7 @@ class IntakeSettings(BaseSettings):
     in_progress_seconds: int = 24 * 3600
     late_offer_real_seconds: float = 5.0
     body_bytes: int = 64 * 1024
+    evidence_bytes: int = 10 * 1024 * 1024
 
 
 settings = IntakeSettings()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, Index, Text, select
+from sqlalchemy import Column, Index, LargeBinary, Text, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field
@@ -15,7 +15,7 @@ from sqlmodel import Field
 from contracts.customer_v1 import Customer
 from contracts.invoice_v1 import Charge
 from contracts.offer_v1 import Offer, Publication
-from contracts.order_v1 import FINAL, Discrepancy, Order, State
+from contracts.order_v1 import FINAL, Discrepancy, Evidence, Order, State
 from contracts.subscription_v1 import Subscription
 from services.chassis.database import Json, moment
 from services.chassis.rows import Row
@@ -125,6 +125,51 @@ class IdempotencyRow(Table, table=True):
     order_id: str
     answer: str = Field(sa_column=Column(Text, nullable=False))
     created_at: datetime = moment()
+
+
+class EvidenceRow(Table, table=True):
+    """A file that a partner gave us, for example a signed contract; small, for orders look for it."""
+
+    __tablename__: ClassVar[str] = "evidence"
+    partner: str = Field(primary_key=True)
+    sha256: str = Field(primary_key=True)
+    content_type: str
+    size: int
+    uploaded_at: datetime = moment()
+
+
+class EvidenceContentRow(Table, table=True):
+    """What is in a file: once, whoever gave it to us, and never read on an order's way."""
+
+    __tablename__: ClassVar[str] = "evidence_content"
+    sha256: str = Field(primary_key=True)
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class EvidenceUseRow(Table, table=True):
+    """The one order that a piece of evidence proves, be its file here or not: the first that named it."""
+
+    __tablename__: ClassVar[str] = "evidence_use"
+    sha256: str = Field(primary_key=True)
+    order_id: str
+    used_at: datetime = moment()
+
+
+async def claim(tx: Transaction, evidence: Evidence | None, order_id: str) -> None:
+    """Let evidence prove this order, unless it proves another already."""
+    if evidence is not None and await tx.get(EvidenceUseRow, evidence.sha256) is None:
+        tx.add(EvidenceUseRow(sha256=evidence.sha256, order_id=order_id, used_at=tx.now))
+
+
+async def proven_by(tx: Transaction, evidence: Evidence | None) -> str | None:
+    """The order that evidence proves."""
+    use = await tx.get(EvidenceUseRow, evidence.sha256) if evidence else None
+    return use.order_id if use else None
+
+
+async def holds(tx: Transaction, partner: str, evidence: Evidence | None) -> bool:
+    """Whether this partner gave us the file."""
+    return evidence is not None and await tx.get(EvidenceRow, partner, evidence.sha256) is not None
 
 
 async def subscription(tx: Transaction, subscription_id: str) -> SubscriptionRow:

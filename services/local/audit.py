@@ -47,6 +47,7 @@ EVENT_STATES = {
 }
 UNDECIDED = {"open", "awaiting_partner", "awaiting_approval"}
 BESIDE_THE_ORDER = {"notice.undeliverable"}
+NO_YES = "its customer did not say yes"
 EMAIL = re.compile(rb"[\w.+-]+@[\w.-]+\w")
 TEXT = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 
@@ -140,23 +141,40 @@ def _is_honoured(order: Order) -> bool:
 
 
 def confirmed(evidence: Evidence) -> Iterator[Fault]:
-    """Nothing is done before the customer's yes, and she said it to this price."""
+    """Nothing is done before the customer's yes, or the contract that she signed in the shop, to this price."""
     yes = {row["id"] for row in evidence.confirmations if row["answer"] == "yes"}
-    asked: dict[str, OrderPending] = {}
-    agreed = set()
+    contracts = {(row["partner"], row["sha256"]): row["order_id"] for row in evidence.contracts}
+    asked: dict[str, str] = {}
+    agreed: dict[str, Order] = {}
+    started = set()
     for record, event in evidence.events(OrderPending, OrderConfirmed):
-        order_id = event.order.id
+        order = event.order
         if isinstance(event, OrderPending):
-            asked[order_id] = event
+            asked[order.id], agreed[order.id] = event.confirmation_id, order
             continue
-        agreed.add(order_id)
-        if order_id not in asked or asked[order_id].confirmation_id not in yes:
-            yield record.place, f"{order_id} is confirmed, but its customer did not say yes"
-        elif (asked[order_id].order.price, asked[order_id].order.offer) != (event.order.price, event.order.offer):
-            yield record.place, f"{order_id} is confirmed at another price than its customer was asked about"
+        started.add(order.id)
+        lacks = _lacks(order, asked.get(order.id), yes, contracts)
+        first = agreed.setdefault(order.id, order)
+        if lacks:
+            yield record.place, f"{order.id} is confirmed, but {lacks}"
+        elif (first.price, first.offer) != (order.price, order.offer):
+            yield record.place, f"{order.id} is confirmed at another price than its customer agreed to"
     for record, event in evidence.events(SubscriptionChanged):
-        if event.order and event.order.id not in agreed:
+        if event.order and event.order.id not in started:
             yield record.place, f"{event.order.id} was carried out without being confirmed"
+
+
+def _lacks(order: Order, question: str | None, yes: set[str], contracts: dict[tuple[str, str], str]) -> str | None:
+    """What a confirmed order lacks: the yes to the question, or where nobody asked, the signed contract of the shop."""
+    if question in yes:
+        return None
+    signed = order.evidence
+    if question or signed is None or signed.kind != "signed-contract" or order.channel != "shop":
+        return NO_YES
+    proves = contracts.get((order.partner, signed.sha256))
+    if proves is None:
+        return "the contract that its customer signed is not held"
+    return None if proves == order.id else f"the contract that its customer signed proves {proves}"
 
 
 # --- what the customer has ------------------------------------------------------------------------------------------

@@ -28,6 +28,12 @@ OF_ONE = {
     ),
     "idempotency": ("intake", "SELECT partner, key, order_id FROM idempotency"),
     "confirmations": ("intake", "SELECT id, order_id, answer FROM confirmation"),
+    "contracts": (
+        "intake",
+        """SELECT e.sha256, e.partner, u.order_id
+        FROM evidence e JOIN evidence_content c ON c.sha256 = e.sha256 JOIN evidence_use u ON u.sha256 = e.sha256
+        WHERE encode(sha256(c.content), 'hex') = e.sha256""",
+    ),
     "turns": ("intake", "SELECT id, holder FROM subscription"),
     "inventory": ("provisioning", "SELECT id, subscription FROM subscription"),
     "cases": ("review", 'SELECT id, state, order_id, partner, codes FROM "case"'),
@@ -55,6 +61,7 @@ class Evidence:
     orders: Rows = field(default_factory=list)
     idempotency: Rows = field(default_factory=list)
     confirmations: Rows = field(default_factory=list)
+    contracts: Rows = field(default_factory=list)
     turns: Rows = field(default_factory=list)
     inventory: Rows = field(default_factory=list)
     cases: Rows = field(default_factory=list)

@@ -12,6 +12,7 @@ from contracts.order_v1 import (
     Discrepancy,
     OrderCancelled,
     OrderCompleted,
+    OrderConfirmed,
     OrderEvent,
     OrderHeld,
     OrderPending,
@@ -73,6 +74,12 @@ async def send_contract_summary(event: OrderPending, tx: Transaction) -> None:
     _tell(tx, event)
 
 
+@consumes(OrderConfirmed)
+async def send_summary_of_signed_contract(event: OrderConfirmed, tx: Transaction) -> None:
+    """Send the contract summary to a customer who signed in the shop; whoever answered by its link has it already."""
+    _tell(tx, event)
+
+
 @consumes(OrderHeld)
 async def tell_partner_of_review(event: OrderHeld, tx: Transaction) -> None:
     """Tell the partner that the order is in review, and why."""
@@ -87,13 +94,13 @@ async def tell_of_completion(event: OrderCompleted, tx: Transaction) -> None:
 
 @consumes(OrderRejected)
 async def tell_of_rejection(event: OrderRejected, tx: Transaction) -> None:
-    """Tell the partner, and the customer if she was asked."""
+    """Tell the partner, and the customer if she was sent a summary."""
     _tell(tx, event, asked=await store.was_asked(tx, event.order.id))
 
 
 @consumes(OrderCancelled)
 async def tell_of_cancellation(event: OrderCancelled, tx: Transaction) -> None:
-    """Tell the partner, and the customer if she was asked."""
+    """Tell the partner, and the customer if she was sent a summary."""
     _tell(tx, event, asked=await store.was_asked(tx, event.order.id))
 
 

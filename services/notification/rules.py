@@ -12,13 +12,25 @@ from contracts.customer_v1 import Language
 from contracts.event import Data
 from contracts.notice_v1 import Kind
 from contracts.offer_v1 import Offer, OfferRef
-from contracts.order_v1 import Order, OrderCancelled, OrderCompleted, OrderEvent, OrderHeld, OrderPending, OrderRejected
+from contracts.order_v1 import (
+    Order,
+    OrderCancelled,
+    OrderCompleted,
+    OrderConfirmed,
+    OrderEvent,
+    OrderHeld,
+    OrderPending,
+    OrderRejected,
+)
 
 Recipient = Literal["customer", "partner"]
 
 
 class Notice(Data):
-    """What is to be told to whom about an order; who that is and where they read is looked up when it is sent."""
+    """What is to be told to whom about an order; who that is and where they read is looked up when it is sent.
+
+    A contract summary without `confirmation_id` asks nothing: the customer signed the contract on paper.
+    """
 
     kind: Kind
     recipient: Recipient
@@ -58,20 +70,14 @@ class Letter:
 
 
 def notices(event: OrderEvent, *, asked: bool = False) -> list[Notice]:
-    """Who is told of an event; `asked`: the customer was sent a summary, so she hears how it ended."""
+    """Who is told of an event; `asked`: the customer was sent a summary, so she hears how it ended.
+
+    A signed contract waives the question, never the summary.
+    """
     order = event.order
     match event:
-        case OrderPending():
-            return [
-                Notice(
-                    kind="contract-summary",
-                    recipient="customer",
-                    order=order,
-                    current_offer=event.current_offer,
-                    confirmation_id=event.confirmation_id,
-                    expires_at=event.expires_at,
-                )
-            ]
+        case OrderPending() | OrderConfirmed(medium="signed-contract"):
+            return [_summary(event)]
         case OrderHeld():
             return [Notice(kind="held", recipient="partner", order=order, codes=event.codes)]
         case OrderCompleted():
@@ -81,6 +87,15 @@ def notices(event: OrderEvent, *, asked: bool = False) -> list[Notice]:
         case OrderCancelled():
             return _ended("cancelled", order, event.reason, asked=asked)
     return []
+
+
+def _summary(event: OrderPending | OrderConfirmed) -> Notice:
+    """The contract summary; whoever signed the contract on paper gets it too, but is asked nothing."""
+    order, current = event.order, event.current_offer
+    notice = Notice(kind="contract-summary", recipient="customer", order=order, current_offer=current)
+    if isinstance(event, OrderConfirmed):
+        return notice
+    return notice.model_copy(update={"confirmation_id": event.confirmation_id, "expires_at": event.expires_at})
 
 
 def _ended(kind: Kind, order: Order, reason: str | None = None, *, asked: bool) -> list[Notice]:

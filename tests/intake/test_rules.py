@@ -14,7 +14,7 @@ import yaml
 from contracts.invoice_v1 import Charge, RunningPromotion
 from contracts.money import Money, Promotion
 from contracts.offer_v1 import Offer, OfferRef, Price, Publication
-from contracts.order_v1 import Discrepancy, Order, OrderPrice, PriceDecision, Quote
+from contracts.order_v1 import Discrepancy, Evidence, Order, OrderPrice, PriceDecision, Quote
 from contracts.subscription_v1 import Equipment, Subscription, services_of
 from services.intake import rules
 
@@ -120,6 +120,9 @@ def _two_decoders(now: Subscription) -> Subscription:
 
 SHOP = {"channels": ("telesales", "shop"), "agents": ("agent-21",)}
 SHOP_ORDER = {"channel": "shop", "agent": "agent-21"}
+
+RECORDING = Evidence(kind="recording", reference="rec-88121", sha256="ab" * 32)
+CONTRACT = Evidence(kind="signed-contract", reference="C-1", sha256="cd" * 32)
 
 Row = tuple[dict[str, Any], dict[str, Any], Sequence[tuple[str, Any, Any]]]
 
@@ -286,6 +289,17 @@ TABLE: dict[str, Row] = {
         [("channel.not-allowed", ["telesales"], "shop")],
     ),
     "an agent nobody registered": ({"agent": "agent-99"}, {}, [("agent.unknown", None, "agent-99")]),
+    "evidence that proves this order": ({"evidence": RECORDING}, {"evidence_proves": "order-1"}, []),
+    "evidence that proved another order": (
+        {"evidence": RECORDING},
+        {"evidence_proves": "order-0"},
+        [("evidence.reused", None, "ab" * 32)],
+    ),
+    "evidence that nobody took down": (
+        {"evidence": CONTRACT},
+        {},
+        [("evidence.reused", None, "cd" * 32)],
+    ),
     "tv lost and not named": (
         {"offer_code": "DUO", "quote": Quote(monthly_total=euro(5200))},
         {},
@@ -704,6 +718,28 @@ def test_asks_the_customer_for_the_published_price_once_a_reviewer_applied_it() 
     decision = PriceDecision(kind="apply_published_price", case_id="case-1", reviewer="rita")
     judged = rules.assess(order(decision=decision), facts(publications=_codes_of(publications(), "TRIO-MAX")))
     assert judged.price == PUBLISHED
+
+
+SIGNED = {"channel": "shop", "evidence": CONTRACT}
+
+
+@pytest.mark.parametrize(
+    ("changes", "held", "wrong", "signed"),
+    [
+        (SIGNED, True, False, True),
+        (SIGNED, False, False, False),
+        (SIGNED, True, True, False),
+        ({**SIGNED, "channel": "telesales"}, True, False, False),
+        ({**SIGNED, "channel": "desk"}, True, False, False),
+        ({**SIGNED, "evidence": RECORDING}, True, False, False),
+        ({**SIGNED, "evidence": None}, True, False, False),
+    ],
+)
+def test_takes_for_the_customers_yes_only_a_contract_of_the_shop_that_is_held_and_right(
+    changes: dict[str, Any], *, held: bool, wrong: bool, signed: bool
+) -> None:
+    found = (Discrepancy(code="agent.unknown", path="/agent", stage="intake"),) if wrong else ()
+    assert rules.is_signed(order(**changes), rules.Assessment(None, None, found), held=held) is signed
 
 
 def test_takes_a_step_that_the_life_of_an_order_has() -> None:

@@ -31,6 +31,7 @@ from services.local import audit, prices
 from services.local.audit import Evidence
 from services.local.records import Record
 from tests.local.world import (
+    CONTRACT,
     DUO,
     MAX,
     NOW,
@@ -58,6 +59,8 @@ from tests.local.world import (
     order,
     put,
     running,
+    signed,
+    signed_and_sent_again,
     subscription,
     to,
     waiting,
@@ -100,6 +103,9 @@ HEALTHY: dict[str, Break] = {
     "an order that waits for its turn": waiting(),
     "a quote that was honoured": honoured(),
     "the shop's promotion": in_the_shop(running()),
+    "a contract signed in the shop": signed(),
+    "a signed contract whose order was sent again": signed_and_sent_again(),
+    "a customer who was asked, whatever she signed": signed(asked=True, proves="held"),
     "a change that removes what it names": to(DUO, "tv", "decoder"),
     "an end": to(DUO, *EVERYTHING, action="terminate"),
     "a change that is said again because its order was sent again": put(again=changed(order=order(attempt=2))),
@@ -281,6 +287,41 @@ BREAKS: dict[str, tuple[str, str, Break]] = {
         YES,
         "done is confirmed at another price",
         put(pending=OrderPending(order=order(offer=TRIO.ref), confirmation_id="asked", expires_at=NOW)),
+    ),
+    "a signed contract that is not held": (
+        YES,
+        "done is confirmed, but the contract that its customer signed is not held",
+        all_of(signed(), lambda world: world.rows["contracts"].clear()),
+    ),
+    "a signed contract that another partner gave": (
+        YES,
+        "done is confirmed, but the contract that its customer signed is not held",
+        signed(partner="gent-calls"),
+    ),
+    "a signed contract that proves another order": (
+        YES,
+        "done is confirmed, but the contract that its customer signed proves held",
+        signed(proves="held"),
+    ),
+    "a contract signed at the telephone": (
+        YES,
+        "done is confirmed, but its customer did not say yes",
+        signed(channel="telesales"),
+    ),
+    "a recording for a yes": (
+        YES,
+        "done is confirmed, but its customer did not say yes",
+        signed(evidence=CONTRACT.model_copy(update={"kind": "recording"})),
+    ),
+    "a no to a question about what was signed": (
+        YES,
+        "done is confirmed, but its customer did not say yes",
+        all_of(signed(asked=True), edit("confirmations", "asked", answer="no")),
+    ),
+    "a signed contract that is sent again at another price": (
+        YES,
+        "done is confirmed at another price",
+        signed_and_sent_again(price=None),
     ),
     "a change before any yes": (YES, "done was carried out without being confirmed", without("confirmed")),
     # effects

@@ -35,6 +35,9 @@ from contracts.order_v1 import (
     OrderPrice,
     PriceDecision,
 )
+from contracts.order_v1 import (
+    Evidence as OfSale,
+)
 from contracts.subscription_v1 import Equipment, Sale, Subscription, SubscriptionChanged, services_of
 from contracts.topics import BY_EVENT, SERVICES, consumed_by
 from services.local import audit
@@ -203,6 +206,7 @@ class World:
                 row("held", "held", case_id="case-1"),
             ],
             "idempotency": [{"partner": "liege-calls", "key": each, "order_id": each} for each in ("done", "held")],
+            "contracts": [],
             "confirmations": [{"id": "asked", "order_id": "done", "answer": "yes"}],
             "turns": [{"id": "sub-1", "holder": "held"}],
             "inventory": [{"id": "sub-1", "subscription": subscription(2, MAX).model_dump(mode="json")}],
@@ -366,6 +370,42 @@ def in_the_shop(running: RunningPromotion | None) -> Break:
         world.rows["lines"][1:] = []
 
     return sell
+
+
+CONTRACT = OfSale(kind="signed-contract", reference="C-1", sha256="c0" * 32)
+
+
+def signed(*, asked: bool = False, proves: str = "done", partner: str = "liege-calls", **changes: Any) -> Break:
+    """Let the customer have signed in the shop, a contract that is held, instead of being asked or before that."""
+    mine = order(**{"channel": "shop", "evidence": CONTRACT, **changes})
+
+    def sign(world: World) -> None:
+        if mine.channel == "shop":
+            in_the_shop(running())(world)
+        if not asked:
+            del world.events["pending"]
+            world.rows["confirmations"] = []
+        world.events |= {
+            "confirmed": OrderConfirmed(order=mine, confirmed_at=NOW, medium="signed-contract"),
+            "changed": changed(order=mine),
+            "completed": OrderCompleted(order=mine, completed_at=NOW),
+        }
+        world.rows["contracts"] = [{"partner": partner, "sha256": CONTRACT.sha256, "order_id": proves}]
+
+    return sign
+
+
+def signed_and_sent_again(**changes: Any) -> Break:
+    """Let the signed order have been sent on its way twice, maybe changed the second time."""
+    again = order(**{"channel": "shop", "evidence": CONTRACT, "attempt": 2, **changes})
+
+    def send(world: World) -> None:
+        signed()(world)
+        completed = world.events.pop("completed")
+        confirmed = OrderConfirmed(order=again, confirmed_at=NOW, medium="sent-again", attempt=2)
+        world.events |= {"again": confirmed, "completed": completed}
+
+    return send
 
 
 def running(first: str = "2026-12", last: str = "2027-05") -> RunningPromotion:

@@ -15,7 +15,14 @@ from contracts.dead_letter_v1 import DiscrepancyFound
 from contracts.event import Event
 from contracts.notice_v1 import NoticeSent, NoticeUndeliverable
 from contracts.offer_v1 import OfferPublished, OfferWithdrawn
-from contracts.order_v1 import OrderCancelled, OrderCompleted, OrderHeld, OrderPending, OrderRejected
+from contracts.order_v1 import (
+    OrderCancelled,
+    OrderCompleted,
+    OrderConfirmed,
+    OrderHeld,
+    OrderPending,
+    OrderRejected,
+)
 from services.chassis import links
 from services.chassis.ids import sha256
 from services.chassis.service import Service
@@ -116,6 +123,24 @@ async def test_the_customer_gets_the_summary_in_her_language_with_the_link(
         *("contract-summary", "customer", "fr", "email", "sent"),
     )
     assert START.isoformat() <= listed["sent_at"]
+
+
+@pytest.mark.usefixtures("operator")
+async def test_who_signed_in_the_shop_gets_the_summary_without_a_link_and_hears_how_it_ended(
+    server: MailServer, publish: Publish, read_topic: Topics
+) -> None:
+    agreed = OrderConfirmed(order=order(), confirmed_at=START, medium="signed-contract", current_offer=TRIO)
+    again = agreed.model_copy(update={"medium": "sent-again", "attempt": 2})
+    await publish(*KNOWN, agreed, again, OrderCancelled(order=order(), reason="she changed her mind"))
+    told = await notices(read_topic, 3)
+    assert sorted((each.recipient, each.kind) for each in told) == [
+        ("customer", "cancelled"),
+        ("customer", "contract-summary"),
+        ("partner", "cancelled"),
+    ]
+    [said] = [text_of(each) for each in server.to(VALERIE.email) if "papier" in text_of(each)]
+    assert "Aujourd'hui: 70,00" in said
+    assert "http" not in said
 
 
 @pytest.mark.usefixtures("operator")

@@ -76,6 +76,30 @@ def test_the_summary_says_what_a_promotion_is_worth_and_what_comes_after(languag
 
 
 @pytest.mark.parametrize(
+    ("language", "signed"),
+    [
+        ("fr", "Vous avez signé ce contrat sur papier au magasin"),
+        ("nl", "U hebt dit contract in de winkel op papier ondertekend"),
+        ("de", "Sie haben diesen Vertrag im Geschäft auf Papier unterschrieben"),
+        ("en", "You signed this contract on paper in the shop"),
+    ],
+)
+def test_the_summary_of_a_signed_contract_holds_the_same_and_asks_nothing(language: Language, signed: str) -> None:
+    notice = Notice(kind="contract-summary", recipient="customer", order=order(), current_offer=TRIO)
+    letter = pages.letter(notice, Contact("valerie@example.org", language, "Valérie D."), OFFERS, None)
+    asked = summary(language, order())
+    assert letter.subject == texts.SUBJECTS["signed-contract"][language]
+    for body, other in zip(bodies(letter), bodies(asked), strict=True):
+        assert signed in body
+        assert "confirm" not in body
+        assert texts.WORDS["answer"][language] not in body
+        amounts = re.compile(r"\d+[.,]\d\d\b")
+        assert amounts.findall(body) == amounts.findall(other)
+    assert "Trio" in letter.text
+    assert "Trio-Max" in letter.text
+
+
+@pytest.mark.parametrize(
     ("language", "removals"),
     [
         ("fr", ["Télévision", "Décodeur", "moins de: Internet", "le numéro +3287123456"]),

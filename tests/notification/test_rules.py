@@ -2,7 +2,15 @@
 
 import pytest
 
-from contracts.order_v1 import OrderCancelled, OrderCompleted, OrderEvent, OrderHeld, OrderPending, OrderRejected
+from contracts.order_v1 import (
+    OrderCancelled,
+    OrderCompleted,
+    OrderConfirmed,
+    OrderEvent,
+    OrderHeld,
+    OrderPending,
+    OrderRejected,
+)
 from services.notification.rules import Notice, named, notices
 from tests.harness import START
 from tests.notification.samples import MAX, OFFERS, TRIO, order
@@ -24,6 +32,16 @@ def test_the_customer_is_asked_with_all_that_the_summary_needs() -> None:
             expires_at=START,
         )
     ]
+
+
+def test_who_signed_in_the_shop_gets_the_summary_and_no_question() -> None:
+    event = OrderConfirmed(order=order(), confirmed_at=START, medium="signed-contract", current_offer=TRIO)
+    assert notices(event) == [Notice(kind="contract-summary", recipient="customer", order=order(), current_offer=TRIO)]
+
+
+@pytest.mark.parametrize("medium", ["email-link", "sent-again"])
+def test_who_agreed_otherwise_has_the_summary_already(medium: str) -> None:
+    assert notices(OrderConfirmed(order=order(), confirmed_at=START, medium=medium, current_offer=TRIO)) == []
 
 
 def test_a_review_is_told_to_the_partner_alone() -> None:

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime
 
 from contracts.customer_v1 import Customer, CustomerRecorded
 from contracts.offer_v1 import Channel, on_sale
-from contracts.order_v1 import Order, State
+from contracts.order_v1 import Evidence, Order, State
 from services.chassis import keys
 from services.chassis.faults import preferred_language
 from services.chassis.http import Problem, look, transact
@@ -21,9 +21,17 @@ from services.chassis.ids import sha256
 from services.chassis.keys import Principal
 from services.chassis.transaction import Place, Transaction
 from services.intake import life, store
-from services.intake.api.body import CustomerForm, FaultyBodyError, OrderForm, read_order
+from services.intake.api.body import CustomerForm, FaultyBodyError, OrderForm, read_order, received
 from services.intake.settings import settings
-from services.intake.store import CustomerRow, IdempotencyRow, OrderRow, ReferenceRow, SubscriptionRow
+from services.intake.store import (
+    CustomerRow,
+    EvidenceRow,
+    EvidenceUseRow,
+    IdempotencyRow,
+    OrderRow,
+    ReferenceRow,
+    SubscriptionRow,
+)
 
 router = APIRouter(tags=["orders"])
 
@@ -37,7 +45,7 @@ LONGEST_IDEMPOTENCY_KEY = 255
 async def post_order(request: Request) -> Response:
     """Take an order; the answer already says what became of it."""
     key = _idempotency_key(request)
-    raw = await _body(request)
+    raw = await received(request, settings.body_bytes)
     form = _read(raw, request)
 
     async def work(tx: Transaction) -> Response:
@@ -81,6 +89,8 @@ def _reads(form: OrderForm, partner: str, key: str) -> list[Place]:
         reads.append((SubscriptionRow, (form.subscription_id,)))
     if form.customer.id and form.action == "add":
         reads.append((CustomerRow, (form.customer.id,)))
+    if form.evidence:
+        reads += [(EvidenceUseRow, (form.evidence.sha256,)), (EvidenceRow, (partner, form.evidence.sha256))]
     return reads
 
 
@@ -134,6 +144,7 @@ async def _new_order(tx: Transaction, form: OrderForm, seller: Principal) -> Ord
         offer_code=form.offer,
         quote=form.quote,
         removals=form.removals,
+        evidence=Evidence(**form.evidence.model_dump()) if form.evidence else None,
         sold_at=form.sold_at,
         received_at=tx.now,
     )
@@ -242,16 +253,6 @@ async def _everything(tx: Transaction) -> tuple[list[Any], datetime]:
 
 def _only(seller: Principal) -> str | None:
     return seller.holder if seller.role == "partner" else None
-
-
-async def _body(request: Request) -> bytes:
-    """Read the body, up to the limit. Raises Problem 413."""
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > settings.body_bytes:
-            raise Problem(413, "body.too-large", f"at most {settings.body_bytes} bytes")
-    return bytes(raw)
 
 
 def _read(raw: bytes, request: Request) -> OrderForm | Problem:

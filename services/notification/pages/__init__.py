@@ -94,12 +94,17 @@ class _Writer:
     def _subject(self) -> str:
         if self.notice.recipient == "partner":
             return f"{self.notice.order.partner_reference}: {self.notice.kind}"
-        return SUBJECTS[self.notice.kind][self.language].format(until=self._until())
+        return SUBJECTS[self._letter()][self.language].format(until=self._until())
 
     def _intro(self) -> str:
         if self.notice.recipient == "partner":
             return PARTNER[self.notice.kind][self.language].format(reference=self.notice.order.partner_reference)
-        return INTROS[self.notice.kind][self.language]
+        return INTROS[self._letter()][self.language]
+
+    def _letter(self) -> str:
+        """Which letter to the customer it is: a summary that asks nothing is of a contract that she signed."""
+        signed = self.notice.kind == "contract-summary" and self.notice.confirmation_id is None
+        return "signed-contract" if signed else self.notice.kind
 
     def _sections(self) -> list[Section]:
         if self.notice.recipient == "partner" or self.notice.kind not in {"contract-summary", "completed"}:

@@ -13,6 +13,12 @@ SUBJECTS: dict[str, Texts] = {
         "de": "Ihre Vertragszusammenfassung: Antworten Sie vor dem {until}",
         "en": "Your contract summary: please answer before {until}",
     },
+    "signed-contract": {
+        "fr": "Le récapitulatif du contrat que vous avez signé",
+        "nl": "De samenvatting van het contract dat u hebt ondertekend",
+        "de": "Die Zusammenfassung des Vertrags, den Sie unterschrieben haben",
+        "en": "The summary of the contract that you signed",
+    },
     "completed": {
         "fr": "Votre commande est exécutée",
         "nl": "Uw bestelling is uitgevoerd",
@@ -32,7 +38,7 @@ SUBJECTS: dict[str, Texts] = {
         "en": "Your order was not accepted: nothing changes",
     },
 }
-"""To the customer, by kind of notice."""
+"""To the customer, by kind of notice; `signed-contract` is the summary of one that she signed on paper."""
 
 INTROS: dict[str, Texts] = {
     "contract-summary": {
@@ -43,6 +49,17 @@ INTROS: dict[str, Texts] = {
         "de": "Für Sie wurde bestellt. Ohne Ihre Zustimmung ändert sich nichts. "
         "Bitte prüfen und mit Ja oder Nein antworten.",
         "en": "An order was placed for you. Nothing changes before you agree. Please check it, then answer yes or no.",
+    },
+    "signed-contract": {
+        "fr": "Vous avez signé ce contrat sur papier au magasin, et nous en avons une copie. La commande est en cours; "
+        "vous ne devez pas répondre. Si ce n'est pas ce que vous avez signé, dites-le-nous tout de suite.",
+        "nl": "U hebt dit contract in de winkel op papier ondertekend, en wij hebben er een kopie van. De bestelling "
+        "is in uitvoering; u hoeft niet te antwoorden. Is dit niet wat u ondertekende, zeg het ons dan meteen.",
+        "de": "Sie haben diesen Vertrag im Geschäft auf Papier unterschrieben, und wir haben eine Kopie davon. Die "
+        "Bestellung wird ausgeführt; Sie müssen nicht antworten. Haben Sie etwas anderes unterschrieben, sagen Sie es "
+        "uns sofort.",
+        "en": "You signed this contract on paper in the shop, and we hold a copy of it. The order is being carried "
+        "out; you need not answer. If this is not what you signed, tell us at once.",
     },
     "completed": {
         "fr": "C'est fait. Voici ce que vous avez et ce que vous payez à présent.",
@@ -63,7 +80,7 @@ INTROS: dict[str, Texts] = {
         "en": "Nothing changes for you: neither your services nor your price. There is nothing you need to do.",
     },
 }
-"""The first paragraph to the customer, by kind of notice."""
+"""The first paragraph to the customer, by kind of notice as above."""
 
 PARTNER: dict[str, Texts] = {
     "held": {

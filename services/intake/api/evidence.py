@@ -1,0 +1,42 @@
+"""The partner door for evidence: the file of a signed contract, before the order that names it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from services.chassis import ids
+from services.chassis.http import Problem, transact
+from services.chassis.transaction import Transaction
+from services.intake.api.body import received
+from services.intake.api.orders import Seller
+from services.intake.settings import settings
+from services.intake.store import EvidenceContentRow, EvidenceRow
+
+router = APIRouter(tags=["evidence"])
+
+
+@router.put("/v1/evidence/{sha256}", status_code=201)
+async def put_evidence(sha256: str, request: Request, seller: Seller) -> JSONResponse:
+    """Keep a file under its SHA-256 in hex; the same again changes nothing, and nobody learns what others gave us."""
+    content = await received(request, settings.evidence_bytes)
+    found = ids.sha256(content)
+    if found != sha256:
+        detail = f"the path says {sha256}, the SHA-256 of the body is {found}"
+        raise Problem(422, "evidence.hash-differs", detail, expected=sha256, given=found)
+    if not content:
+        raise Problem(422, "evidence.empty", "there is nothing in the file")
+    content_type = request.headers.get("content-type", "application/octet-stream")
+
+    async def keep(tx: Transaction) -> tuple[EvidenceRow, bool]:
+        known = await tx.get(EvidenceRow, seller.holder, sha256)
+        if known is not None:
+            return known, False
+        named = {"partner": seller.holder, "sha256": sha256}
+        row = EvidenceRow(**named, content_type=content_type, size=len(content), uploaded_at=tx.now)
+        tx.add(row)
+        tx.put(EvidenceContentRow(sha256=sha256, content=content))
+        return row, True
+
+    row, new = await transact(request, keep)
+    return JSONResponse(row.model_dump(mode="json", exclude={"partner"}), 201 if new else 200)
