@@ -112,7 +112,7 @@ def subscribe(
         return message
 
     async def consume_batch(message: KafkaAckableMessage) -> None:
-        records = message.raw_message
+        records, began = message.raw_message, time.monotonic()
         if not await handle(records if isinstance(records, tuple) else (records,)):
             return
         try:
@@ -120,6 +120,9 @@ def subscribe(
         except (KafkaError, TimeoutError) as error:
             # Rebalanced or away meanwhile: the next owner reads the batch again and drops it as repeats.
             log.warning("offsets.not-committed", error=repr(error))
+        if len(records) < settings.batch_size / 2:
+            # What a batch costs beside its records is shared by more of them when it begins a little later.
+            await asyncio.sleep(settings.batch_pause_ms / 1000 - (time.monotonic() - began))
 
     subscriber = broker.subscriber(
         *topics,

@@ -16,8 +16,8 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chassis.connections import Connection, columns
 from services.chassis.database import Json, JsonText
 from services.chassis.rows import Row
 
@@ -52,10 +52,9 @@ def place(row: Row) -> tuple[type[Row], Key]:
     return type(row), tuple([values[name] for name in shape(type(row)).keys])
 
 
-async def load(connection: AsyncConnection, row_class: type[Found], keys: Sequence[Key]) -> dict[Key, Found]:
+async def load(connection: Connection, row_class: type[Found], keys: Sequence[Key]) -> dict[Key, Found]:
     """Read and lock the rows of these keys, in the order of the keys."""
-    of = shape(row_class)
-    found = await connection.exec_driver_sql(of.load, tuple(list(each) for each in zip(*keys, strict=True)))
+    found = await connection.fetch(shape(row_class).load, *columns(keys))
     return {place(row)[1]: row for row in read(row_class, found)}
 
 
@@ -71,28 +70,27 @@ def read(row_class: type[Found], found: Iterable[Sequence[Any]]) -> Iterable[Fou
         )
 
 
-async def insert(connection: AsyncConnection, row_class: type[Row], rows: Sequence[Row]) -> Sequence[Any]:
+async def insert(connection: Connection, row_class: type[Row], rows: Sequence[Row]) -> Sequence[Any]:
     """Write rows that must be new; returns the numbers that the database gave them, where it gives any."""
     of = shape(row_class)
-    found = await connection.exec_driver_sql(of.insert, _arrays(of.new, rows))
-    return [each[0] for each in found] if found.returns_rows else []
+    return [each[0] for each in await connection.fetch(of.insert, *_arrays(of.new, rows))]
 
 
-async def insert_missing(connection: AsyncConnection, row_class: type[Row], rows: Sequence[Row]) -> None:
+async def insert_missing(connection: Connection, row_class: type[Row], rows: Sequence[Row]) -> None:
     """Write the rows that are not there yet."""
     of = shape(row_class)
-    await connection.exec_driver_sql(of.insert_missing, _arrays(of.new, rows))
+    await connection.fetch(of.insert_missing, *_arrays(of.new, rows))
 
 
-async def upsert(connection: AsyncConnection, row_class: type[Row], rows: Sequence[Row]) -> None:
+async def upsert(connection: Connection, row_class: type[Row], rows: Sequence[Row]) -> None:
     """Write rows whether they are there or not."""
     of = shape(row_class)
-    await connection.exec_driver_sql(of.upsert, _arrays(of.encoders, rows))
+    await connection.fetch(of.upsert, *_arrays(of.encoders, rows))
 
 
-async def delete(connection: AsyncConnection, row_class: type[Row], keys: Sequence[Key]) -> None:
+async def delete(connection: Connection, row_class: type[Row], keys: Sequence[Key]) -> None:
     """Take the rows of these keys away."""
-    await connection.exec_driver_sql(shape(row_class).delete, tuple(list(each) for each in zip(*keys, strict=True)))
+    await connection.fetch(shape(row_class).delete, *columns(keys))
 
 
 def _arrays(encoders: Encoders, rows: Sequence[Row]) -> tuple[list[Any], ...]:
@@ -108,23 +106,23 @@ def _arrays(encoders: Encoders, rows: Sequence[Row]) -> tuple[list[Any], ...]:
 def shape(row_class: type[Row]) -> Shape:
     """Derive from a table how its rows travel."""
     table = cast("Table", row_class.__table__)  # type: ignore[attr-defined]
-    columns, keys = list(table.columns), list(table.primary_key.columns)
-    written = [column for column in columns if column.identity is None]
-    numbered = [column for column in columns if column.identity is not None]
-    name, quoted = _quoted(table.name), _list(columns)
+    every, keys = list(table.columns), list(table.primary_key.columns)
+    written = [column for column in every if column.identity is None]
+    numbered = [column for column in every if column.identity is not None]
+    name, quoted = _quoted(table.name), _list(every)
     new = f"INSERT INTO {name} ({_list(written)}) SELECT * FROM {_unnest(written)}"  # noqa: S608 - names of our own
-    whole = f"INSERT INTO {name} ({quoted}) SELECT * FROM {_unnest(columns)}"  # noqa: S608
-    rest = ", ".join(f"{_quoted(c.name)} = excluded.{_quoted(c.name)}" for c in columns if c not in keys)
+    whole = f"INSERT INTO {name} ({quoted}) SELECT * FROM {_unnest(every)}"  # noqa: S608
+    rest = ", ".join(f"{_quoted(c.name)} = excluded.{_quoted(c.name)}" for c in every if c not in keys)
     same = " AND ".join(f"t.{_quoted(key.name)} = k.{_quoted(key.name)}" for key in keys)
     wanted = f"{_unnest(keys)} AS k ({_list(keys)})"
     return Shape(
         row_class=row_class,
-        encoders=tuple((column.name, _encoder(column)) for column in columns),
+        encoders=tuple((column.name, _encoder(column)) for column in every),
         new=tuple((column.name, _encoder(column)) for column in written),
-        decoders=tuple((column.name, _decoder(column)) for column in columns),
+        decoders=tuple((column.name, _decoder(column)) for column in every),
         keys=tuple(key.name for key in keys),
         # LATERAL: one look into the index per key, in the order of the keys, whatever the planner knows of the table.
-        load=f"SELECT {', '.join(map(_read, columns))} FROM {wanted}"  # noqa: S608
+        load=f"SELECT {', '.join(map(_read, every))} FROM {wanted}"  # noqa: S608
         f" CROSS JOIN LATERAL (SELECT {quoted} FROM {name} t WHERE {same} FOR UPDATE) AS t",
         insert=new + (f" RETURNING {_list(numbered)}" if numbered else ""),
         insert_missing=f"{new} ON CONFLICT DO NOTHING",

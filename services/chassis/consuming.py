@@ -13,13 +13,13 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col
 
 from contracts.event import Event
 from contracts.topics import BY_NAME, consumed_by
 from services.chassis import dead_letters, telemetry, watermark
 from services.chassis.clock import Clock
+from services.chassis.connections import Connection, Connections
 from services.chassis.database import ConsumerState, DeadLetter, ParkedKey, is_infrastructure
 from services.chassis.dead_letters import ReleaseQueue
 from services.chassis.decoding import Item, decode, record_of
@@ -87,14 +87,14 @@ class Consumer:
         self,
         service: str,
         settings: Settings,
-        engine: AsyncEngine,
+        connections: Connections,
         handlers: dict[str, Handler],
-        begin: Callable[[AsyncConnection], UnitOfWork],
+        begin: Callable[[Connection], UnitOfWork],
     ) -> None:
         """`handlers` by event type, those that the map names; `begin` makes a unit of work."""
         self._service = service
         self._settings = settings
-        self._engine = engine
+        self._connections = connections
         self._clock = Clock()  # real time: how long a batch takes, and when it failed
         self._begin = begin
         self._handlers = handlers
@@ -178,8 +178,8 @@ class Consumer:
         raise LeftUndoneError
 
     async def _stopped(self) -> bool:
-        async with self._engine.connect() as connection:
-            return bool(await connection.scalar(select(col(ConsumerState.stopped))))
+        async with self._connections.use() as connection:
+            return any(each[0] for each in await connection.fetch("SELECT stopped FROM consumer_state"))
 
     async def _bisected(self, items: Sequence[Item], *, again: bool = False) -> int:
         """Handle a batch; where the database refuses one record's data, find it by halves and try it once more.
@@ -202,7 +202,7 @@ class Consumer:
         return first + await self._bisected(items[half:])
 
     async def _batch(self, items: Sequence[Item], *, stop: bool = False) -> int:
-        async with self._engine.connect() as connection:
+        async with self._connections.use() as connection:
             unit = self._begin(connection)
             known = await watermark.advance(connection, _highest(items))
             reached = dict(known)
@@ -224,7 +224,7 @@ class Consumer:
             self.on_commit(await unit.commit())
         return len(items)
 
-    async def _too_many(self, connection: AsyncConnection) -> bool:
+    async def _too_many(self, connection: Connection) -> bool:
         recent = await dead_letters.recent_failures(connection, self._clock)
         return recent > self._settings.technical_cases_per_minute
 
@@ -299,7 +299,7 @@ class Consumer:
 
     async def _refused(self, item: Item, error: SQLAlchemyError) -> int:
         """Make a case of a record whose data the database refuses."""
-        async with self._engine.connect() as connection:
+        async with self._connections.use() as connection:
             unit = self._begin(connection)
             await watermark.advance(connection, _highest([item]))
             fault = "message.unhandled", str(error)
@@ -360,7 +360,7 @@ class Consumer:
     async def _within_savepoint(self, unit: UnitOfWork, item: Item, cause: Cause) -> tuple[str, str] | None:
         mark = unit.mark()
         try:
-            async with unit.connection.begin_nested():
+            async with unit.connection.savepoint():
                 fault = await self._handled(unit, item, cause)
                 await unit.flush()
                 return fault
@@ -381,7 +381,7 @@ def _highest(items: Iterable[Item]) -> dict[watermark.Place, int]:
     return highest
 
 
-async def _stop_consumer(connection: AsyncConnection) -> None:
+async def _stop_consumer(connection: Connection) -> None:
     log.error("consumer.stopped", reason="too many technical cases within a minute")
     statement = insert(ConsumerState).values(id=1, stopped=True)
     await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"stopped": True}))

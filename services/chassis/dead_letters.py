@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from contracts.case_v1 import CaseDecided
@@ -23,6 +22,7 @@ from contracts.order_v1 import Discrepancy
 from contracts.topics import BY_EVENT
 from services.chassis import outbox, telemetry
 from services.chassis.clock import Clock
+from services.chassis.connections import Connection
 from services.chassis.database import ConsumerState, DeadLetter, ParkedKey
 from services.chassis.ids import derived_id, sha256
 from services.chassis.job import Job
@@ -32,6 +32,8 @@ WINDOW = timedelta(minutes=1)
 TECHNICAL_DECISIONS = ("send_again", "set_aside")
 DECISION = CaseDecided.type
 DECISIONS = BY_EVENT[CaseDecided].name
+
+_PARKED = "SELECT queue FROM parked_key WHERE queue = ANY(CAST($1 AS text[])) ORDER BY queue FOR UPDATE"
 
 Handler = Callable[[Any, Transaction], Awaitable[Iterable[Event] | None]]
 
@@ -74,11 +76,10 @@ class ReleaseQueue(Job):
     decision: str
 
 
-async def parked(connection: AsyncConnection, queues: Iterable[str | None]) -> set[str]:
+async def parked(connection: Connection, queues: Iterable[str | None]) -> set[str]:
     """Return which of these keys have a queue, and lock them: nobody empties the queue while the batch joins it."""
     wanted = sorted({queue for queue in queues if queue is not None})
-    queue = col(ParkedKey.queue)
-    return set(await connection.scalars(select(queue).where(queue.in_(wanted)).order_by(queue).with_for_update()))
+    return {each[0] for each in await connection.fetch(_PARKED, wanted)}
 
 
 async def join(unit: UnitOfWork, record: Record) -> None:
@@ -202,7 +203,7 @@ def carry_out(decided: Event, tx: Transaction) -> bool:
     return mine
 
 
-async def recent_failures(connection: AsyncConnection, clock: Clock) -> int:
+async def recent_failures(connection: Connection, clock: Clock) -> int:
     """How many technical cases were opened here within the last minute, since the consumer was last resumed."""
     resumed = await connection.scalar(select(col(ConsumerState.resumed_at)))
     since = max(filter(None, (clock.real() - WINDOW, resumed)))

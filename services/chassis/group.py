@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.chassis.connections import Connection, Connections
 from services.chassis.database import is_away
 from services.chassis.transaction import Cause, Committed, Place, Transaction, UnitOfWork
 
@@ -48,12 +48,12 @@ class Group:
 
     def __init__(
         self,
-        engine: AsyncEngine,
-        begin: Callable[[AsyncConnection], UnitOfWork],
+        connections: Connections,
+        begin: Callable[[Connection], UnitOfWork],
         committed: Callable[[Committed], None],
     ) -> None:
         """`begin` makes a unit of work, `committed` is told of every commit."""
-        self._engine = engine
+        self._connections = connections
         self._begin = begin
         self._committed = committed
         self._waiting: deque[_Asked] = deque()
@@ -74,14 +74,20 @@ class Group:
             together = [self._waiting.popleft() for _ in range(min(MOST_TOGETHER, len(self._waiting)))]
             await self._together(together)
 
-    async def _together(self, group: Sequence[_Asked]) -> None:
-        """Do a group in one transaction; where the database refuses that, each alone, so that one is to blame."""
+    async def _together(self, group: Sequence[_Asked], *, again: bool = False) -> None:
+        """Do a group in one transaction; where the database refuses that, each alone, so that one is to blame.
+
+        Where the connection was gone, once more: it may have been so for long, and another is there at once.
+        """
         try:
             outcomes = await self._in_one_transaction(group)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
+            if is_away(error) and not again:
+                await self._together(group, again=True)
+                return
             if len(group) > 1 and not is_away(error):
                 for each in group:
-                    await self._together([each])
+                    await self._together([each], again=True)
                 return
             outcomes = [error] * len(group)
         except BaseException as error:
@@ -92,7 +98,7 @@ class Group:
             each.settle(outcome)
 
     async def _in_one_transaction(self, group: Sequence[_Asked]) -> list[Any]:
-        async with self._engine.connect() as connection:
+        async with self._connections.use() as connection:
             unit = self._begin(connection)
             await unit.load(place for each in group for place in each.reads)
             outcomes = [await _outcome(unit, each) for each in group]

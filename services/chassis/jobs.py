@@ -12,11 +12,11 @@ from typing import Any
 import structlog
 from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col
 
 from services.chassis import dead_letters, telemetry
 from services.chassis.clock import Clock
+from services.chassis.connections import Connection, Connections
 from services.chassis.database import JobRow, is_infrastructure
 from services.chassis.group import Group
 from services.chassis.job import GaveUp, Job, TryAgainError
@@ -55,14 +55,14 @@ class Worker:
     def __init__(
         self,
         settings: Settings,
-        engine: AsyncEngine,
+        connections: Connections,
         clock: Clock,
         handlers: dict[str, Callable[..., Any]],
         group: Group,
     ) -> None:
         """`handlers` by job name; in `group` they share transactions."""
         self._settings = settings
-        self._engine = engine
+        self._connections = connections
         self._clock = clock
         self._handlers = handlers
         self._group = group
@@ -151,10 +151,13 @@ class Worker:
     async def _claim(self, limit: int) -> list[JobRow]:
         real = self._clock.real()
         claimed_until = real + timedelta(seconds=self._settings.job_claim)
-        values = {"now": self._clock.now(), "real": real, "claimed_until": claimed_until, "limit": limit}
-        async with self._engine.begin() as connection:
-            result = await connection.execute(_CLAIM, values)
-            return [JobRow(**row) for row in result.mappings()]
+        async with self._connections.use() as connection:
+            claimed = await connection.execute(
+                _CLAIM, {"now": self._clock.now(), "real": real, "claimed_until": claimed_until, "limit": limit}
+            )
+            rows = [JobRow(**row) for row in claimed.mappings()]
+            await connection.commit()
+        return rows
 
     async def _give_back(self) -> None:
         tasks = list(self._doing.values())
@@ -166,8 +169,9 @@ class Worker:
         await asyncio.gather(*tasks, return_exceptions=True)
         mine = update(JobRow).where(col(JobRow.id).in_(cut))
         try:
-            async with self._engine.begin() as connection:
+            async with self._connections.use() as connection:
                 await connection.execute(mine.values(not_before=self._clock.real()))
+                await connection.commit()
         except (SQLAlchemyError, OSError) as error:
             log.warning("jobs.claims-kept", error=repr(error))  # they run out by themselves
 
@@ -244,7 +248,7 @@ class Worker:
             log.warning("job.claim-kept", job=row.name, error=repr(away))  # it runs out, and somebody tries again
 
 
-async def due_counts(connection: AsyncConnection, clock: Clock) -> dict[str, Any]:
+async def due_counts(connection: Connection, clock: Clock) -> dict[str, Any]:
     """How many jobs are due now, how many failed for good, and when the next is due (business time)."""
     open_jobs, due_at = col(JobRow.failed_at).is_(None), col(JobRow.due_at)
     due = await connection.scalar(select(func.count()).where(open_jobs, due_at <= clock.now()))

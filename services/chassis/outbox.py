@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col
 
 from contracts.event import Envelope, Event
 from contracts.topics import BY_EVENT, MEBIBYTE
 from services.chassis import bulk, telemetry
 from services.chassis.clock import Clock
+from services.chassis.connections import Connection, Connections, columns
 from services.chassis.database import Lease, Outbox, is_infrastructure
 from services.chassis.ids import new_id
 from services.chassis.settings import Settings
@@ -40,12 +40,12 @@ IDLE_POLL_SECONDS = 0.5
 AWAY_SECONDS = 1.0
 DISCARD_SECONDS = 2.0
 
-_NUMBER = text("""
+_NUMBER = """
     INSERT INTO published (topic, key, sequence)
-    SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:keys AS text[]), CAST(:counts AS bigint[])) ORDER BY 1, 2
+    SELECT * FROM unnest(CAST($1 AS text[]), CAST($2 AS text[]), CAST($3 AS bigint[])) ORDER BY 1, 2
     ON CONFLICT (topic, key) DO UPDATE SET sequence = published.sequence + excluded.sequence
     RETURNING topic, key, sequence
-""")
+"""
 
 
 _PAGE = f"SELECT id FROM outbox ORDER BY id LIMIT {PAGE}"  # noqa: S608 - a number of ours
@@ -53,17 +53,17 @@ _PAGE = f"SELECT id FROM outbox ORDER BY id LIMIT {PAGE}"  # noqa: S608 - a numb
 # The lease's row is locked with it: nobody takes the lease over between the look at it and the deletion.
 _DELETE = """
     DELETE FROM outbox USING (SELECT token FROM lease WHERE name = 'relay' FOR UPDATE) AS held
-    WHERE held.token = $1 AND outbox.id = ANY($2)
+    WHERE held.token = $1 AND outbox.id = ANY($2) RETURNING outbox.id
 """
 
-_HOLD = text("""
+_HOLD = """
     INSERT INTO lease (name, holder, token, until)
-    VALUES ('relay', :holder, 1, clock_timestamp() + make_interval(secs => :seconds))
+    VALUES ('relay', $1, 1, clock_timestamp() + make_interval(secs => $2))
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until,
         token = lease.token + CASE WHEN lease.holder = excluded.holder THEN 0 ELSE 1 END
     WHERE lease.holder = excluded.holder OR lease.until < clock_timestamp()
     RETURNING token
-""")
+"""
 
 
 class EventTooLargeError(ValueError):
@@ -84,7 +84,7 @@ class Message:
     value: bytes
 
 
-async def write(connection: AsyncConnection, service: str, events: Sequence[Pending]) -> dict[int, Message]:
+async def write(connection: Connection, service: str, events: Sequence[Pending]) -> dict[int, Message]:
     """Give the events their sequences and write them to the outbox; returns them by their rows' ids.
 
     The key's row in `published` is locked first, in key order, so that the order on the topic is the order of commits.
@@ -93,15 +93,8 @@ async def write(connection: AsyncConnection, service: str, events: Sequence[Pend
         return {}
     places = [(BY_EVENT[type(each.event)].name, each.event.key) for each in events]
     counts = sorted(Counter(places).items())
-    result = await connection.execute(
-        _NUMBER,
-        {
-            "topics": [topic for (topic, _), _ in counts],
-            "keys": [key for (_, key), _ in counts],
-            "counts": [count for _, count in counts],
-        },
-    )
-    last = {(topic, key): sequence for topic, key, sequence in result}
+    numbered = await connection.fetch(_NUMBER, *columns([(*place, count) for place, count in counts]))
+    last = {(topic, key): sequence for topic, key, sequence in numbered}
     following = {place: last[place] - count + 1 for place, count in counts}
     messages = []
     for each, (topic, key) in zip(events, places, strict=True):
@@ -165,11 +158,10 @@ class Relay:
     itself in memory.
     """
 
-    def __init__(self, settings: Settings, engine: AsyncEngine, clock: Clock) -> None:
+    def __init__(self, settings: Settings, connections: Connections, clock: Clock) -> None:
         """Nothing is done until `run`."""
         self._settings = settings
-        self._engine = engine
-        self._statements = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._connections = connections
         self._clock = clock
         self._holder = new_id()
         self._wake = asyncio.Event()
@@ -194,7 +186,10 @@ class Relay:
         """Relay until stopped; what is away is waited for. The lease is given back, so that another goes on at once."""
         try:
             while not self._stopping:
-                if not await self._turn():
+                began = self._clock.monotonic()
+                if await self._turn():
+                    await asyncio.sleep(self._settings.batch_pause_ms / 2000 - (self._clock.monotonic() - began))
+                else:
                     await self._sleep(IDLE_POLL_SECONDS)
             await self._give_lease_back()
         finally:
@@ -222,21 +217,23 @@ class Relay:
         return True
 
     async def _hold_lease(self) -> int | None:
-        async with self._engine.begin() as connection:
-            result = await connection.execute(_HOLD, {"holder": self._holder, "seconds": self._settings.lease})
-            return result.scalar()
+        async with self._connections.use() as connection:
+            held = await connection.fetch(_HOLD, self._holder, self._settings.lease)
+            await connection.commit()
+            return held[0][0] if held else None
 
     async def _give_lease_back(self) -> None:
         mine = update(Lease).where(col(Lease.name) == "relay", col(Lease.holder) == self._holder)
         try:
-            async with self._engine.begin() as connection:
+            async with self._connections.use() as connection:
                 await connection.execute(mine.values(until=func.clock_timestamp()))
+                await connection.commit()
         except (SQLAlchemyError, OSError) as error:
             log.warning("relay.lease-kept", error=repr(error))  # it runs out by itself
 
     async def _page(self, token: int) -> bool:
-        async with self._statements.connect() as connection:
-            ids = (await connection.exec_driver_sql(_PAGE)).scalars().all()
+        async with self._connections.use() as connection:
+            ids = [each[0] for each in await connection.fetch(_PAGE)]
             if not ids:
                 self._in_memory.clear()  # what another relay sent meanwhile
                 return False
@@ -247,11 +244,12 @@ class Relay:
         if self._clock.monotonic() > self._valid_until:
             return True  # the lease ran out while we waited for the rows: ask for it again before sending
         await self._send([self._in_memory[each] for each in ids if each in self._in_memory])
-        async with self._statements.connect() as connection:
-            gone = await connection.exec_driver_sql(_DELETE, (token, list(ids)))
+        async with self._connections.use() as connection:
+            gone = await connection.fetch(_DELETE, token, ids)
+            await connection.commit()
         for each in ids:
             self._in_memory.pop(each, None)
-        if not gone.rowcount:
+        if not gone:
             log.warning("relay.lease-lost")  # another relay has the rows; it sends them again and consumers drop them
             self._token = None
             return False
@@ -304,6 +302,6 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
     await producer.client.close()
 
 
-async def unsent(connection: AsyncConnection) -> int:
+async def unsent(connection: Connection) -> int:
     """How many events are decided but not yet on Kafka."""
     return int(await connection.scalar(select(func.count()).select_from(Outbox)) or 0)

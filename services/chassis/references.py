@@ -11,8 +11,8 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chassis.connections import Connection
 from services.chassis.database import ReferenceVersion
 from services.chassis.rows import Row
 
@@ -29,7 +29,7 @@ class References:
         self._kept: dict[Arrange[Any, Any], tuple[int, Any]] = {}
 
     async def arranged(
-        self, connection: AsyncConnection, row_class: type[Member], arrange: Arrange[Member, Arranged], version: int
+        self, connection: Connection, row_class: type[Member], arrange: Arrange[Member, Arranged], version: int
     ) -> Arranged:
         """Return the table as `arrange` puts it (a module's function), read again if it is older than `version`."""
         known = self._kept.get(arrange)
@@ -43,19 +43,19 @@ class References:
         return None if known is None else cast("Arranged", known[1])
 
 
-async def read(connection: AsyncConnection, row_class: type[Member]) -> list[Member]:
+async def read(connection: Connection, row_class: type[Member]) -> list[Member]:
     """Read a whole table, by key."""
     table = cast("Any", row_class).__table__
     rows = await connection.execute(select(table).order_by(*table.primary_key.columns))
     return [row_class(**row) for row in rows.mappings()]
 
 
-async def versions(connection: AsyncConnection) -> dict[str, int]:
+async def versions(connection: Connection) -> dict[str, int]:
     """Return the versions of all reference tables; one that was never written has none."""
-    return {row.name: row.version for row in await connection.execute(_VERSIONS)}
+    return dict(await connection.fetch("SELECT name, version FROM reference_version"))
 
 
-async def written(connection: AsyncConnection, tables: Iterable[str]) -> None:
+async def written(connection: Connection, tables: Iterable[str]) -> None:
     """Raise the versions of tables that this transaction writes."""
     statement = insert(ReferenceVersion)
     raised = statement.on_conflict_do_update(
@@ -64,6 +64,3 @@ async def written(connection: AsyncConnection, tables: Iterable[str]) -> None:
     )
     for name in sorted(tables):
         await connection.execute(raised, {"name": name, "version": 1})
-
-
-_VERSIONS = select(ReferenceVersion.__table__)  # type: ignore[attr-defined]

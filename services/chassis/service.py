@@ -17,12 +17,12 @@ from fastapi import APIRouter
 from faststream.kafka import KafkaBroker
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from contracts.topics import TOPICS
 from services.chassis import broker, dead_letters, jobs, migrations, operator, outbox, outside, telemetry
 from services.chassis.clock import Clock
+from services.chassis.connections import Connection, Connections
 from services.chassis.consuming import Consumer, handlers_in
 from services.chassis.database import ConsumerState, DeadLetter, ParkedKey, make_engine
 from services.chassis.group import Group
@@ -60,15 +60,16 @@ class Service:
         self.settings = settings
         self.clock = Clock(settings.clock_file)
         self.engine = make_engine(settings.database_url)
+        self.connections = Connections(self.engine)
         self.references = References()
-        self.consumer = Consumer(name, settings, self.engine, handlers_in(handlers), self._begin)
+        self.consumer = Consumer(name, settings, self.connections, handlers_in(handlers), self._begin)
         release = job(dead_letters.ReleaseQueue)(functools.partial(self.consumer.release))
         job_handlers: dict[str, Callable[..., Any]] = {dead_letters.ReleaseQueue.name: release, **_jobs(handlers)}
-        self.relay = Relay(settings, self.engine, self.clock)
+        self.relay = Relay(settings, self.connections, self.clock)
         self.worker = jobs.Worker(
-            settings, self.engine, self.clock, job_handlers, Group(self.engine, self._begin, self._committed)
+            settings, self.connections, self.clock, job_handlers, Group(self.connections, self._begin, self._committed)
         )
-        self._doors = Group(self.engine, self._begin, self._committed)
+        self._doors = Group(self.connections, self._begin, self._committed)
         self.consumer.on_commit = self._committed
         self.consumer.on_fatal = self._stop_because
         self.app = make_app(self, *routers, operator.router)
@@ -122,6 +123,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         await outside.close()
+        await self.connections.close()
         await self.engine.dispose()
 
     async def _start_consuming(self) -> None:
@@ -147,7 +149,7 @@ class Service:
         if self._server is not None:
             self._server.should_exit = True
 
-    def _begin(self, connection: AsyncConnection) -> UnitOfWork:
+    def _begin(self, connection: Connection) -> UnitOfWork:
         unit = UnitOfWork(self.name, connection, self.clock, self.references)
         unit.claim_seconds = self.worker.claim_seconds
         return unit
@@ -164,14 +166,14 @@ class Service:
 
     async def look(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
         """Do work that only reads; nothing of it stays."""
-        async with self.engine.connect() as connection:
+        async with self.connections.use() as connection:
             return await work(self._begin(connection).transaction(Cause("look", "request")))
 
     async def readiness(self) -> dict[str, Any]:
         """Say what an operator wants to know first; `ready` is the verdict."""
         state: dict[str, Any] = {"service": self.name, "ready": False, "business_time": self.clock.now().isoformat()}
         try:
-            async with self.engine.connect() as connection:
+            async with self.connections.use() as connection:
                 state["unsent_events"] = await outbox.unsent(connection)
                 state["jobs"] = await jobs.due_counts(connection, self.clock)
                 state["stopped"] = bool(await connection.scalar(select(col(ConsumerState.stopped))))

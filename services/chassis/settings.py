@@ -26,6 +26,7 @@ class Settings(BaseSettings):
 
     batch_size: int = 500
     batch_wait_ms: int = 10
+    batch_pause_ms: int = Field(default=15, description="from one small batch to the next, also of the relay's")
     technical_cases_per_minute: int = 200
     job_concurrency: int = 16
     job_attempts: int = Field(default=8, description="calls to the outside before a job gives up")

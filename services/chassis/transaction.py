@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Select
 
 from contracts.event import Event
 from services.chassis import bulk, outbox, references
 from services.chassis.bulk import Key
 from services.chassis.clock import Clock
+from services.chassis.connections import Connection
 from services.chassis.database import JobRow
 from services.chassis.ids import derived_id, new_id, new_traceparent
 from services.chassis.job import Job
@@ -28,9 +27,9 @@ Place = tuple[type[Row], Key]
 Places = Iterable[tuple[Any, Key]]
 """Rows that are going to be needed, each as its table's class and primary key."""
 
-_LOCK_KEYS = text("""
-    SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key
-""")
+_LOCK_KEYS = """
+    SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST($1 AS text[])) AS key
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +96,7 @@ class Committed:
 class UnitOfWork:
     """One database transaction; many handlers may work in it, each through a Transaction of its own."""
 
-    def __init__(
-        self, service: str, connection: AsyncConnection, clock: Clock, known: References | None = None
-    ) -> None:
+    def __init__(self, service: str, connection: Connection, clock: Clock, known: References | None = None) -> None:
         """Work on an open connection; `commit` is the only way that anything stays.
 
         A job that is due at once is claimed with its row for `claim_seconds`: whoever commits it does it.
@@ -148,7 +145,7 @@ class UnitOfWork:
             missing = [key for key in ordered if key not in found]
             if missing and row_class.shared:
                 names = [f"{row_class.__tablename__}{key}" for key in missing]
-                await self.connection.execute(_LOCK_KEYS, {"keys": names})
+                await self.connection.fetch(_LOCK_KEYS, names)
                 found |= await bulk.load(self.connection, row_class, missing)
             for key in ordered:
                 self.changes.rows[row_class, key] = found.get(key)

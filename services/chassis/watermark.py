@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from contracts.event import Envelope
+from services.chassis.connections import Connection, columns
 
 Place = tuple[str, str, str]
 
-_ADVANCE = text("""
+_ADVANCE = """
     INSERT INTO consumed (source, topic, key, sequence, previous)
     SELECT source, topic, key, sequence, 0 FROM unnest(
-        CAST(:sources AS text[]), CAST(:topics AS text[]), CAST(:keys AS text[]), CAST(:sequences AS bigint[])
+        CAST($1 AS text[]), CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS bigint[])
     ) AS batch (source, topic, key, sequence) ORDER BY 1, 2, 3
     ON CONFLICT (source, topic, key) DO UPDATE
         SET previous = consumed.sequence, sequence = GREATEST(consumed.sequence, excluded.sequence)
     RETURNING source, topic, key, previous
-""")
+"""
 
 
 def place(topic: str, envelope: Envelope) -> Place | None:
@@ -27,18 +25,9 @@ def place(topic: str, envelope: Envelope) -> Place | None:
     return envelope.source, topic, envelope.key
 
 
-async def advance(connection: AsyncConnection, reached: dict[Place, int]) -> dict[Place, int]:
+async def advance(connection: Connection, reached: dict[Place, int]) -> dict[Place, int]:
     """Move the watermark of each key to where the batch reaches, never back; returns where each stood before."""
     if not reached:
         return {}
-    places = sorted(reached)
-    result = await connection.execute(
-        _ADVANCE,
-        {
-            "sources": [each[0] for each in places],
-            "topics": [each[1] for each in places],
-            "keys": [each[2] for each in places],
-            "sequences": [reached[each] for each in places],
-        },
-    )
-    return {(source, topic, key): previous for source, topic, key, previous in result}
+    found = await connection.fetch(_ADVANCE, *columns([(*place, reached[place]) for place in sorted(reached)]))
+    return {(source, topic, key): previous for source, topic, key, previous in found}

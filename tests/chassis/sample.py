@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from sqlalchemy import Column, String, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import registry
 from sqlmodel import Field, col
 
@@ -15,6 +16,7 @@ from contracts.case_v1 import CaseDecided
 from contracts.order_v1 import Order, OrderConfirmed
 from contracts.subscription_v1 import ChangeCancelled
 from contracts.topics import consumed_by
+from services.chassis.connections import Connections
 from services.chassis.consuming import consumes
 from services.chassis.database import DeadLetter, ParkedKey
 from services.chassis.rows import Row
@@ -36,6 +38,21 @@ class Thing(Table, table=True):
     id: str = Field(primary_key=True)
     note: str = Field(sa_column=Column(String(20), nullable=False))
     times: int = 1
+
+
+_open: dict[AsyncEngine, Connections] = {}
+
+
+def connections_of(engine: AsyncEngine) -> Connections:
+    """The connections of an engine, kept until `disposed`."""
+    return _open.setdefault(engine, Connections(engine))
+
+
+async def disposed(engine: AsyncEngine) -> None:
+    """Close what is open."""
+    if engine in _open:
+        await _open.pop(engine).close()
+    await engine.dispose()
 
 
 def confirmed(order_id: str, subscription: str = "sub-1", medium: str = "link") -> OrderConfirmed:

@@ -21,7 +21,7 @@ from services.chassis.outbox import EmptyKeyError, EventTooLargeError, Relay
 from services.chassis.settings import Settings
 from services.chassis.transaction import Cause, UnitOfWork
 from services.local.kafka import Kafka
-from tests.chassis.sample import answer, confirmed, orders
+from tests.chassis.sample import answer, confirmed, connections_of, disposed, orders
 from tests.chassis.test_delivery import at_least
 from tests.harness import MakeDatabase, Topics, eventually
 
@@ -37,14 +37,14 @@ async def database(make_database: MakeDatabase, kafka: Kafka) -> AsyncIterator[D
     settings = Settings(database_url=url, kafka_bootstrap=kafka.bootstrap, lease=1.0)
     engine = make_engine(settings.database_url)
     yield engine, settings
-    await engine.dispose()
+    await disposed(engine)
 
 
 @asynccontextmanager
 async def relaying(database: Database) -> AsyncIterator[Relay]:
     """Run a relay."""
     engine, settings = database
-    relay = Relay(settings, engine, Clock())
+    relay = Relay(settings, connections_of(engine), Clock())
     task = asyncio.create_task(relay.run())
     try:
         yield relay
@@ -55,7 +55,7 @@ async def relaying(database: Database) -> AsyncIterator[Relay]:
 
 async def decide(engine: AsyncEngine, *events: Any, pause: float = 0.0) -> None:
     """Commit events as a transaction would."""
-    async with engine.connect() as connection:
+    async with connections_of(engine).use() as connection:
         unit = UnitOfWork("provisioning", connection, Clock())
         tx = unit.transaction(Cause("cause"))
         tx.publish(*events)
@@ -69,7 +69,7 @@ async def decide(engine: AsyncEngine, *events: Any, pause: float = 0.0) -> None:
 
 async def unsent(engine: AsyncEngine) -> int:
     """How many rows the relay has not deleted."""
-    async with engine.connect() as connection:
+    async with connections_of(engine).use() as connection:
         return await outbox.unsent(connection)
 
 
@@ -95,7 +95,7 @@ async def test_one_relay_is_active_and_another_takes_over_when_it_is_gone(
 ) -> None:
     engine, settings = database
     await publish_some(engine, "o1")
-    first = Relay(settings, engine, Clock())
+    first = Relay(settings, connections_of(engine), Clock())
     running = asyncio.create_task(first.run())
     await eventually(lambda: at_least(1, read_topic("subscriptions")))
     async with relaying(database) as second:
@@ -193,7 +193,7 @@ async def test_the_producer_is_idempotent_and_waits_for_all_replicas(database: D
 
 async def test_an_event_too_large_or_without_a_key_is_refused_before_anything_is_written(database: Database) -> None:
     engine, _ = database
-    async with engine.connect() as connection:
+    async with connections_of(engine).use() as connection:
         tx = UnitOfWork("provisioning", connection, Clock()).transaction(Cause("cause"))
         with pytest.raises(EventTooLargeError):
             tx.publish(answer(confirmed("x" * 1024 * 1024)))
@@ -208,7 +208,7 @@ async def test_the_largest_event_that_is_let_through_fits_on_its_topic(database:
     empty = MessageReleased(case_id="", service="x", outcome="handled")
     large = MessageReleased(case_id="case", service="s" * (room - len(empty.to_value()) - 3), outcome="handled")
     assert len(large.to_value()) == room
-    async with engine.connect() as connection:
+    async with connections_of(engine).use() as connection:
         unit = UnitOfWork("provisioning", connection, Clock())
         tx = unit.transaction(Cause("cause"))
         tx.publish(large)
@@ -220,7 +220,7 @@ async def test_the_largest_event_that_is_let_through_fits_on_its_topic(database:
 
 async def publish_some(engine: AsyncEngine, *order_ids: str) -> None:
     """Decide one event per order, in one transaction."""
-    async with engine.connect() as connection:
+    async with connections_of(engine).use() as connection:
         unit = UnitOfWork("provisioning", connection, Clock())
         tx = unit.transaction(Cause("-".join(order_ids)))
         tx.publish(*(answer(confirmed(each)) for each in order_ids))

@@ -19,7 +19,18 @@ from services.chassis.consuming import consumes
 from services.chassis.database import Outbox, make_engine
 from services.chassis.rows import changed
 from services.chassis.transaction import AlreadyThereError, Cause, Transaction, UnitOfWork
-from tests.chassis.sample import Table, Thing, answer, confirmed, keep_thing, orders, things, with_things
+from tests.chassis.sample import (
+    Table,
+    Thing,
+    answer,
+    confirmed,
+    connections_of,
+    disposed,
+    keep_thing,
+    orders,
+    things,
+    with_things,
+)
 from tests.chassis.test_delivery import at_least
 from tests.harness import MakeDatabase, Publish, RunService, Topics, eventually
 
@@ -35,11 +46,11 @@ async def engine(make_database: MakeDatabase) -> AsyncIterator[AsyncEngine]:
     async with made.begin() as connection:
         await connection.run_sync(Table.metadata.create_all)
     yield made
-    await made.dispose()
+    await disposed(made)
 
 
 async def test_a_row_is_a_value_that_changes_nothing_until_it_is_put(engine: AsyncEngine) -> None:
-    async with engine.connect() as connection:
+    async with connections_of(engine).use() as connection:
         unit = UnitOfWork("tests", connection, Clock())
         first = unit.transaction(CAUSE)
         first.add(Thing(id="a", note="written"))
@@ -57,7 +68,7 @@ async def test_a_row_is_a_value_that_changes_nothing_until_it_is_put(engine: Asy
 
 
 async def test_what_one_transaction_puts_deletes_and_puts_again_is_seen_as_decided(engine: AsyncEngine) -> None:
-    async with engine.connect() as connection:
+    async with connections_of(engine).use() as connection:
         unit = UnitOfWork("tests", connection, Clock())
         first, second, third = (unit.transaction(CAUSE) for _ in range(3))
         first.add(Thing(id="a", note="one"))
@@ -78,7 +89,7 @@ async def test_what_one_transaction_puts_deletes_and_puts_again_is_seen_as_decid
 
 
 async def test_a_row_that_is_there_cannot_be_added_again_by_a_later_handler_of_the_batch(engine: AsyncEngine) -> None:
-    async with engine.connect() as connection:
+    async with connections_of(engine).use() as connection:
         unit = UnitOfWork("tests", connection, Clock())
         first, second = unit.transaction(CAUSE), unit.transaction(CAUSE)
         first.add(Thing(id="a", note="one"))
@@ -90,7 +101,7 @@ async def test_a_row_that_is_there_cannot_be_added_again_by_a_later_handler_of_t
 
 
 async def test_nothing_stays_of_a_transaction_that_is_not_absorbed(engine: AsyncEngine) -> None:
-    async with engine.connect() as connection:
+    async with connections_of(engine).use() as connection:
         unit = UnitOfWork("tests", connection, Clock())
         dropped = unit.transaction(CAUSE)
         dropped.add(Thing(id="a", note="one"))
@@ -145,7 +156,7 @@ def test_ids_come_out_the_same_when_the_same_cause_is_handled_again() -> None:
 
 
 async def test_next_id_is_the_id_of_the_event_that_follows(engine: AsyncEngine) -> None:
-    async with engine.connect() as connection:
+    async with connections_of(engine).use() as connection:
         unit = UnitOfWork("tests", connection, Clock())
         tx = unit.transaction(CAUSE)
         foretold = []
@@ -159,7 +170,7 @@ async def test_next_id_is_the_id_of_the_event_that_follows(engine: AsyncEngine) 
 
 async def test_events_carry_their_cause(engine: AsyncEngine) -> None:
     cause = Cause("event-7", "intake", "corr-1", "event-6", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
-    async with engine.connect() as connection:
+    async with connections_of(engine).use() as connection:
         unit = UnitOfWork("tests", connection, Clock())
         tx = unit.transaction(cause)
         tx.publish(answer(confirmed("o1")))
@@ -175,7 +186,7 @@ async def test_two_transactions_that_write_the_same_keys_in_opposite_order_do_no
     keys = [f"key-{n:03d}" for n in range(200)]
 
     async def write(ordered: list[str], note: str) -> None:
-        async with engine.connect() as connection:
+        async with connections_of(engine).use() as connection:
             unit = UnitOfWork("tests", connection, Clock())
             tx = unit.transaction(Cause(note))
             for key in ordered:

@@ -163,14 +163,14 @@ async def _new_order(tx: Transaction, form: OrderForm, seller: Principal) -> Ord
         updated_at=tx.now,
     )
     tx.add(row)
-    subscription = await tx.get(SubscriptionRow, subscription_id) or SubscriptionRow(id=subscription_id)
-    return await life.begin(tx, row, subscription)
+    known = await tx.get(SubscriptionRow, subscription_id) if form.subscription_id else None
+    return await life.begin(tx, row, known or SubscriptionRow(id=subscription_id))
 
 
 async def _customer(tx: Transaction, form: OrderForm) -> str:
     """Return the customer's id; a new one is recorded. A contact that is on file is never changed by an order."""
     customer_id = form.customer.id or f"cust-{tx.new_id()}"
-    if form.action != "add" or await tx.get(CustomerRow, customer_id):
+    if form.action != "add" or (form.customer.id and await tx.get(CustomerRow, customer_id)):
         return customer_id
     customer = _new_customer(customer_id, form.customer, form.language)
     tx.add(CustomerRow(id=customer_id, customer=customer))
