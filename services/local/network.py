@@ -1,4 +1,8 @@
-"""The network simulator: activates services in the manner of TM Forum's TMF640, and can be told to misbehave."""
+"""The network simulator: activates services in the manner of TM Forum's TMF640, and can be told to misbehave.
+
+With `--fast` it does the same in memory, without checks of form, journal or misbehaviour: so that a benchmark measures
+the system and not what stands in for the world outside.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,13 @@ import uvicorn
 from fastapi import FastAPI, Header
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from services.local.ports import HOST
 
 SERVICE_PATH = "/tmf-api/ServiceActivationAndConfiguration/v4/service"
 EVERY_SUBSCRIPTION = "*"
+WITH_A_NUMBER = frozenset({"telephony", "mobile"})
 
 
 class ServiceInPlace(BaseModel):
@@ -173,21 +179,19 @@ def _lines(journal: Path | None) -> Iterator[str]:
 
 def _put_in_place(asked: Activation) -> InPlace:
     """What is there once this is done: serials and, for telephony, a number that were not given are invented."""
-    numbers = asked.numbers
-    if (
-        asked.action != "deactivate"
-        and not numbers
-        and any(each.code in {"telephony", "mobile"} for each in asked.services)
-    ):
-        numbers = [f"+32{secrets.randbelow(90_000_000) + 10_000_000}"]
+    numbered = any(each.code in WITH_A_NUMBER for each in asked.services)
     return InPlace(
         id=asked.id,
         version=asked.version,
         state="terminated" if asked.action == "deactivate" else "active",
         services=asked.services,
         equipment=[EquipmentInPlace(type=each.type, serial=each.serial or _serial()) for each in asked.equipment],
-        numbers=numbers,
+        numbers=asked.numbers or ([_number()] if numbered and asked.action != "deactivate" else []),
     )
+
+
+def _number() -> str:
+    return f"+32{secrets.randbelow(90_000_000) + 10_000_000}"
 
 
 def _serial() -> str:
@@ -247,14 +251,67 @@ async def _misbehave_before(behaviour: Control, asked: Activation) -> None:
         raise ProblemError(HTTPStatus.CONFLICT, "network.conflict", detail)
 
 
+class FastNetwork:
+    """The simulator as a bare ASGI application: what was done is kept in memory, each key's first answer as bytes."""
+
+    def __init__(self) -> None:
+        """Nothing was done yet."""
+        self._answers: dict[bytes, bytes] = {}
+        self._versions: dict[str, int] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        status, content = 200, b""
+        if scope["method"] == "POST" and scope["path"] == SERVICE_PATH:
+            key = next((value for name, value in scope["headers"] if name == b"idempotency-key"), b"")
+            status, content = self.change(key, await _whole_body(receive))
+        elif scope["path"] == "/calls":
+            content = b"[%b]" % b",".join(
+                b'%b,"answer":%b}' % (answer[:-1], answer) for answer in self._answers.values()
+            )
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    def change(self, key: bytes, body: bytes) -> tuple[int, bytes]:
+        """Do what is asked, or give the first answer again to the same key; an older version is refused."""
+        known = self._answers.get(key)
+        if known is not None:
+            return HTTPStatus.OK, known
+        asked = json.loads(body)
+        if asked["version"] <= self._versions.get(asked["id"], 0):
+            return HTTPStatus.CONFLICT, b'{"code":"version.older","detail":"a newer version is in place"}'
+        action = asked.pop("action")
+        asked["state"] = "terminated" if action == "deactivate" else "active"
+        for each in asked["equipment"]:
+            each["serial"] = each.get("serial") or _serial()
+        if action != "deactivate" and not WITH_A_NUMBER.isdisjoint(each["code"] for each in asked["services"]):
+            asked["numbers"] = asked["numbers"] or [_number()]
+        answer = self._answers[key] = json.dumps(asked).encode()
+        self._versions[asked["id"]] = asked["version"]
+        return HTTPStatus.CREATED if action == "activate" else HTTPStatus.OK, answer
+
+
+async def _whole_body(receive: Receive) -> bytes:
+    message = await receive()
+    body: bytes = message["body"]
+    while message["more_body"]:
+        message = await receive()
+        body += message["body"]
+    return body
+
+
 def main() -> None:
     """Serve on 127.0.0.1 until stopped."""
     parser = argparse.ArgumentParser(prog="services.local.network", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="where to serve HTTP, on 127.0.0.1")
     parser.add_argument("--folder", type=Path, help="where to keep what is in place over restarts")
+    parser.add_argument("--fast", action="store_true", help="in memory, without checks or misbehaviour")
     options = parser.parse_args()
     journal = options.folder / "network.jsonl" if options.folder else None
-    uvicorn.run(make_app(Network(journal)), host=HOST, port=options.port, log_level="warning")
+    app = FastNetwork() if options.fast else make_app(Network(journal))
+    lifespan: Literal["auto", "off"] = "off" if options.fast else "auto"
+    uvicorn.run(app, host=HOST, port=options.port, log_level="warning", access_log=False, lifespan=lifespan)
 
 
 if __name__ == "__main__":
