@@ -1,57 +1,84 @@
-"""The benchmark: `python -m tests.bench`."""
+"""The benchmark: `python -m tests.bench [SCENARIO …]`; everything it needs it starts and stops itself."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tests.bench.load import Task
-from tests.bench.ours import Ours
-from tests.bench.sampling import Meter
-from tests.bench.stage import LoadProcess, Stage
+from tests.bench import plots, report, results
+from tests.bench.scenarios import SCENARIOS, Theatre, Wanted
+from tests.bench.session import Told
+from tests.bench.stage import REPOSITORY, Stage
 
+RESULTS = REPOSITORY / "bench-results"
+QUICK = {"rounds": 1, "seconds": 3.0, "stored": 20_000, "behind": 4_000, "new_orders": 50.0, "audited": 2_000}
+
+app = typer.Typer(pretty_exceptions_enable=False)
 console = Console()
 
 
+@app.command()
 def main(
-    contenders: Annotated[str, typer.Option()] = "ours",
-    rounds: Annotated[int, typer.Option()] = 5,
-    orders: Annotated[int, typer.Option()] = 10_000,
-    confirm: Annotated[bool, typer.Option()] = False,
+    scenario: Annotated[
+        list[str] | None, typer.Argument(help=f"{', '.join(SCENARIOS)}, or all [default: rate]")
+    ] = None,
+    contenders: Annotated[str, typer.Option(help="of the scenario rate")] = ",".join(Wanted.contenders),
+    rounds: Annotated[int | None, typer.Option(help="interleaved repetitions [default: 5]")] = None,
+    seconds: Annotated[float | None, typer.Option(help="about so long is a run [default: 10]")] = None,
+    orders: Annotated[int | None, typer.Option(help="a run has so many orders, instead of a length")] = None,
+    stored: Annotated[int | None, typer.Option(help="orders to pile up [default: 1000000]")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="small numbers, to see that it works")] = False,  # noqa: FBT002
+    confirm: Annotated[bool, typer.Option("--confirm", help="ours asks the customer in each order")] = False,  # noqa: FBT002
+    folder: Annotated[Path | None, typer.Option(help="keep data and logs here")] = None,
 ) -> None:
-    """Run it."""
-    with tempfile.TemporaryDirectory(prefix="asquoted-bench-", ignore_cleanup_errors=True) as folder:
-        with Stage(Path(folder), console.print) as stage:
-            for number in range(rounds):
-                ours = Ours(stage, Path(folder) / f"ours-{number}", confirm=confirm)
-                with ours.running(), LoadProcess(ours.plan) as load:
-                    with Meter(lambda: {**stage.pids, **ours.pids, "load": load.pid}) as meter:
-                        meter.learn_idle()
-                        warm = max(100, orders // 10)
-                        if ours.uploads:
-                            load.do(Task("upload", 0, warm + orders))
-                        load.do(Task("run", 0, warm))
-                        meter.wait_quiet()
-                        before = stage.sizes()
-                        meter.begin()
-                        figures = load.do(Task("run", warm, orders), console.print)
-                        meter.wait_quiet()
-                        costs = meter.end()
-                        console.print(figures, stage.sizes().since(before))
-                        console.print({n: round(s / orders * 1e6) for n, s in costs.cpu.items()}, costs.memory)
-                        console.print(
-                            f"{orders / figures['seconds']:.0f} orders/s", round(sum(costs.cpu.values()) / orders * 1e6)
-                        )
-                        ours.audit()
-                stage.empty()
+    """Measure, print each goal beside its figure, and keep JSON and plots in bench-results/."""
+    names = list(SCENARIOS) if scenario == ["all"] else scenario or ["rate"]
+    if unknown := {*names} - {*SCENARIOS}:
+        raise typer.BadParameter(f"there is no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+    given = {"rounds": rounds, "seconds": seconds, "orders": orders, "stored": stored}
+    chosen = (QUICK if quick else {}) | {name: value for name, value in given.items() if value is not None}
+    wanted = Wanted(contenders=contenders.split(","), confirm=confirm, **chosen)  # type: ignore[arg-type]
+    on = results.machine()
+    console.print(on, highlight=False)
+    with on_stage(wanted, folder) as theatre:
+        for name in names:
+            outcome = SCENARIOS[name](theatre)
+            report.show(console, outcome)
+            file = results.write(RESULTS, outcome, on)
+            console.print(f"kept as {file.relative_to(REPOSITORY)}", *plots.draw(outcome, RESULTS), highlight=False)
 
 
-app = typer.Typer(pretty_exceptions_show_locals=False, pretty_exceptions_short=True)
-app.command()(main)
+@contextmanager
+def on_stage(wanted: Wanted, folder: Path | None = None) -> Iterator[Theatre]:
+    """A stage with Kafka and PostgreSQL running, in this folder or one of its own; a bar tells how far it is."""
+    temporary = tempfile.TemporaryDirectory(prefix="asquoted-bench-", ignore_cleanup_errors=True)
+    with (
+        nullcontext(str(folder)) if folder else temporary as place,
+        telling() as tell,
+        Stage(Path(place), lambda text: tell(text, 0, 1)) as stage,
+    ):
+        yield Theatre(stage, wanted, tell)
 
-if __name__ == '__main__':
+
+@contextmanager
+def telling() -> Iterator[Told]:
+    """A bar on the console that tells how far it is."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("starting", total=1)
+
+        def tell(what: str, done: int, of: int) -> None:
+            progress.update(bar, description=what, completed=done, total=of)
+
+        yield tell
+
+
+if __name__ == "__main__":
     app()

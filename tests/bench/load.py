@@ -12,7 +12,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -61,7 +61,7 @@ class Task:
     """What to do with the orders numbered from `first` on: `upload` their contracts, or `run` them.
 
     `rate` is orders per second, latencies are then measured from the scheduled times; None: as fast as answers come.
-    `wait` tells whether to wait until all are completed.
+    `wait` tells whether to wait until all are completed; `behind`, to wait for those of the task before as well.
     """
 
     do: str
@@ -69,6 +69,7 @@ class Task:
     count: int
     rate: float | None = None
     wait: bool = True
+    behind: bool = False
 
 
 @dataclass
@@ -137,19 +138,22 @@ class Load:
         if task.do == "upload":
             await self._each(lambda connection: self._upload(connection, numbers))
             return {"orders": task.count}
-        times = self._times = Times()
+        earlier = self._times.posted if task.behind else {}
+        times = self._times = Times(completed=self._times.completed if task.behind else {})
         began = time.monotonic()
         scheduled = itertools.count(began, 1 / task.rate) if task.rate else None
         async with asyncio.TaskGroup() as tasks:
             confirming = [tasks.create_task(self._confirm()) for _ in range(self._customers)]
-            completing = tasks.create_task(self._until_completed(task.count if task.wait else 0))
+            expected = task.count + len(earlier) if task.wait else 0
+            completing = tasks.create_task(self._until_completed(expected))
             await self._each(lambda connection: self._post(connection, numbers, scheduled, times))
             posted = time.monotonic()
             await completing
             for each in confirming:
                 each.cancel()
         ended = max(times.completed.values(), default=posted)
-        return _figures(times, task.count, posted - began, max(posted, ended) - began)
+        figures = _figures(times, task.count, posted - began, max(posted, ended) - began)
+        return figures | ({"notes": _drained(times, earlier)} if earlier else {})
 
     async def watch(self, consumer: AIOKafkaConsumer) -> None:
         """Note the completion of orders, from now on."""
@@ -253,6 +257,17 @@ def _figures(times: Times, count: int, posting: float, total: float) -> dict[str
         "posting_seconds": posting,
         "post_ms": percentiles(times.answers),
         "completed_ms": percentiles(waits),
+    }
+
+
+def _drained(times: Times, earlier: Collection[bytes]) -> dict[str, float]:
+    """How fast orders that were behind were completed, and with them those that came meanwhile."""
+    first, last = min(times.completed.values()), max(times.completed[order] for order in earlier)
+    meanwhile = sum(at <= last for at in times.completed.values())
+    return {
+        "behind": len(earlier),
+        "drained_per_second": len(earlier) / (last - first),
+        "completed_per_second": meanwhile / (last - first),
     }
 
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-import psutil
 
 from contracts.topics import SERVICES
 from services.local import loading
 from services.local.doors import Doors
-from services.local.ports import HOST
+from services.local.ports import HOST, free_port
 from services.local.stack import Options, Stack, outside_world
-from services.local.supervisor import Supervisor
+from services.local.supervisor import Process, Supervisor
 from tests.bench.load import Plan
+from tests.bench.sampling import memory_of
 from tests.bench.stage import REPOSITORY, Stage, fast_network, python
 
 PARTNER, AGENT = "gent-calls", "agent-21"
 CONFIRMING_PARTNER, CONFIRMING_AGENT = "liege-calls", "agent-18"
+AUDIT_SAMPLE_SECONDS = 0.1
 
 
 class AuditFailedError(Exception):
@@ -43,6 +44,8 @@ class Ours(Stack):
         self._stage = stage
         self._confirm = confirm
         self._instances = instances
+        self._names: list[str] = []
+        self._more_doors: list[str] = []
         self.uploads = not confirm
 
     @contextmanager
@@ -62,31 +65,44 @@ class Ours(Stack):
     def plan(self) -> Plan:
         """Where the orders go."""
         partner, agent = (CONFIRMING_PARTNER, CONFIRMING_AGENT) if self._confirm else (PARTNER, AGENT)
-        urls = [self.description["services"]["intake"]["url"]]
+        urls = [self.description["services"]["intake"]["url"], *self._more_doors]
         key = self.description["keys"]["partners"][partner]
         mail = str(self.folder / "mail.jsonl") if self._confirm else None
         return Plan(urls, key, self._stage.bootstrap, "orders", agent, mail)
 
     @property
     def pids(self) -> Mapping[str, int]:
-        """Every process by name."""
-        if self.supervisor is None:
-            return {}
-        names = [*SERVICES, "network", *(["mail"] if self._confirm else [])]
-        return {name: pid for name in names if (pid := self.supervisor.pid(name))}
+        """Every process by name; a second instance of a service is `SERVICE-2`."""
+        supervisor = self.supervisor
+        return {name: pid for name in self._names if supervisor and (pid := supervisor.pid(name))}
+
+    def halt(self, services: Iterable[str]) -> None:
+        """Kill some services, and leave them dead."""
+        assert self.supervisor is not None
+        for name in services:
+            self.supervisor.pause_restart(name)
+            self.supervisor.kill(name)
+
+    def resume(self, services: Sequence[str]) -> None:
+        """Start those services again, and return when they are ready."""
+        assert self.supervisor is not None
+        for name in services:
+            self.supervisor.resume_restart(name)
+        self.supervisor.wait_ready(services)
 
     def audit(self) -> dict[str, float]:
-        """Run the audit in a process of its own; its seconds and peak bytes. Raises AuditFailedError."""
+        """Run the audit in a process of its own; its seconds, most bytes and messages. Raises AuditFailedError."""
         argv = [sys.executable, "-m", "services.local", "audit", "--stack", str(self.file)]
-        with subprocess.Popen(
-            argv, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
-            watched = psutil.Process(process.pid)
-            output, _ = process.communicate()
-            del watched
+        report, began, most = self.folder / "audit.txt", time.monotonic(), 0
+        with report.open("wb") as output:
+            process = subprocess.Popen(argv, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT)
+            while process.poll() is None:
+                most = max(most, memory_of(process.pid))
+                time.sleep(AUDIT_SAMPLE_SECONDS)
+        seconds = time.monotonic() - began
         if process.returncode != 0:
-            raise AuditFailedError(output)
-        return {}
+            raise AuditFailedError(report.read_text(encoding="utf-8"))
+        return {"seconds": seconds, "memory": most, "messages": self._stage.messages()}
 
     def _start_kafka(self) -> str:
         return self._stage.bootstrap
@@ -96,12 +112,29 @@ class Ours(Stack):
 
     def _start_processes(self, bootstrap: str, databases: dict[str, str], ports: dict[str, int]) -> None:
         supervisor = self.supervisor = Supervisor(self.folder)
-        supervisor.add(fast_network(ports["network"]))
+        outside = [fast_network(ports["network"])]
         if self._confirm:
-            supervisor.add(next(each for each in outside_world(self.folder, ports) if each.name == "mail"))
-        for service in SERVICES:
-            null = service == "notification" and not self._confirm
-            module = "tests.bench.null_notification" if null else f"services.{service}"
-            env = self._environment(service, bootstrap, databases, ports)
-            supervisor.add(python(service, module, env, ready=f"http://{HOST}:{ports[service]}/readyz"))
+            outside += [each for each in outside_world(self.folder, ports) if each.name == "mail"]
+        services = [
+            self._service(service, number, bootstrap, databases, ports)
+            for number in range(1, self._instances + 1)
+            for service in SERVICES
+        ]
+        for process in (*outside, *services):
+            supervisor.add(process)
+        self._names = [process.name for process in (*outside, *services)]
         supervisor.start()
+
+    def _service(
+        self, service: str, number: int, bootstrap: str, databases: dict[str, str], ports: dict[str, int]
+    ) -> Process:
+        null = service == "notification" and not self._confirm
+        module = "tests.bench.null_notification" if null else f"services.{service}"
+        env = self._environment(service, bootstrap, databases, ports)
+        if number == 1:
+            return python(service, module, env, ready=f"http://{HOST}:{ports[service]}/readyz")
+        port = free_port()
+        if service == "intake":
+            self._more_doors.append(f"http://{HOST}:{port}")
+        env |= {"PORT": str(port), "INSTANCE": f"{service}-{number}"}
+        return python(f"{service}-{number}", module, env, ready=f"http://{HOST}:{port}/readyz")

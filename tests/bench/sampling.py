@@ -57,7 +57,7 @@ class Meter:
     def begin(self) -> None:
         """Count from now on."""
         self._began = self._cpu()
-        self._peaks = self._memory()
+        self._peaks = self.memory()
 
     def end(self) -> Costs:
         """Return what was used since `begin`; a process that is new began at nothing."""
@@ -72,10 +72,6 @@ class Meter:
             if time.monotonic() > deadline:
                 raise NotQuietError(f"still working {QUIET_SECONDS:.0f} s after the last order")
 
-    def memory(self) -> dict[str, int]:
-        """Resident bytes now."""
-        return self._memory()
-
     def _share(self, seconds: float) -> float:
         """CPU used in the coming seconds, in cores."""
         before, began = sum(self._cpu().values()), time.monotonic()
@@ -84,7 +80,7 @@ class Meter:
 
     def _watch(self) -> None:
         while not self._stopping.wait(SAMPLE_SECONDS):
-            for name, size in self._memory().items():
+            for name, size in self.memory().items():
                 self._peaks[name] = max(size, self._peaks.get(name, 0))
 
     def _cpu(self) -> dict[str, float]:
@@ -94,12 +90,9 @@ class Meter:
                 found[name] = _cpu(psutil.Process(pid))
         return found
 
-    def _memory(self) -> dict[str, int]:
-        found = {}
-        for name, pid in self._pids().items():
-            with suppress(psutil.NoSuchProcess):
-                found[name] = _memory(psutil.Process(pid))
-        return found
+    def memory(self) -> dict[str, int]:
+        """Resident bytes now."""
+        return {name: memory_of(pid) for name, pid in self._pids().items()}
 
 
 def _cpu(process: psutil.Process) -> float:
@@ -113,10 +106,15 @@ def _cpu(process: psutil.Process) -> float:
     return total
 
 
-def _memory(process: psutil.Process) -> int:
-    """Resident bytes of a process and its children; what they share is counted once."""
+def memory_of(pid: int) -> int:
+    """Resident bytes of a process and its children; what they share is counted once. 0 for one that is gone."""
     private, shared = 0, 0
-    for each in (process, *process.children(recursive=True)):
+    try:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    for each in family:
         with suppress(psutil.NoSuchProcess):
             memory = each.memory_info()
             private += memory.rss - memory.shared

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import asyncpg
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from services.local.kafka import Kafka
 from services.local.ports import HOST
 from services.local.postgres import Postgres
+from services.local.records import consumer
 from services.local.supervisor import Process
 from tests.bench.load import Plan, Task
 
@@ -87,6 +89,10 @@ class Stage:
         asyncio.run(_drop_topics(self.bootstrap))
         asyncio.run(_drop_databases(self.database))
 
+    def messages(self) -> int:
+        """How many records all topics hold."""
+        return asyncio.run(_messages(self.bootstrap))
+
     def sizes(self) -> Sizes:
         """What is kept now."""
         logs = [log for log in (self.folder / "kafka").glob("broker-1/*/*.log") if not log.parent.name.startswith("__")]
@@ -106,6 +112,13 @@ async def _drop_topics(bootstrap: str) -> None:
             await admin.delete_topics(topics)
     finally:
         await admin.close()
+
+
+async def _messages(bootstrap: str) -> int:
+    async with consumer(bootstrap) as client:
+        names = [name for name in await client.topics() if not name.startswith("__")]
+        places = [TopicPartition(name, each) for name in names for each in client.partitions_for_topic(name) or ()]
+        return sum((await client.end_offsets(places)).values())
 
 
 async def _drop_databases(url: str) -> None:
