@@ -93,7 +93,7 @@ class Stack:
     def _stop(self) -> None:
         for name, process in self.processes.items():
             processes.end(process, (signal.SIGTERM, 5))
-            sys.stderr.write(f"{name}: {log}\n" if (log := (self._folder / f"{name}.log").read_text()[-1500:]) else "")
+            sys.stderr.write(f"{name}: {log}\n" if (log := (self._folder / f"{name}.log").read_text()[-9000:]) else "")
 
     def cpu(self) -> dict[str, float]:
         """CPU seconds so far, by process."""

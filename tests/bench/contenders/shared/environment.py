@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import asyncpg
 import uvicorn
 from fastapi import FastAPI
 from pydantic_settings import BaseSettings
-from sqlalchemy import Table
+from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
@@ -36,7 +37,7 @@ async def make_database(settings: Settings, name: str) -> str:
     """Make a database that is missing; returns its URL."""
     connection = await asyncpg.connect(settings.database_url)
     try:
-        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
+        with suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):  # there, or made at this moment
             await connection.execute(f'CREATE DATABASE "{name}"')
     finally:
         await connection.close()
@@ -53,6 +54,7 @@ async def open_database(
     )
     made: list[Table] = [each.__table__ for each in tables]  # type: ignore[attr-defined]
     async with engine.begin() as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(1)"))  # another process may be making them
         for table in made:
             await connection.run_sync(table.create, checkfirst=True)
         for row in rows:

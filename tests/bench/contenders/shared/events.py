@@ -9,10 +9,10 @@ from contracts.topics import BY_EVENT
 from tests.bench.contenders.shared.tables import now
 
 
-def headers(service: str, event: Event, cause: str) -> list[tuple[str, bytes]]:
-    """The headers of a new event that was caused by another, or by a request."""
+def headers(service: str, event: Event, cause: str, identity: str | None = None) -> list[tuple[str, bytes]]:
+    """The headers of an event that was caused by another, or by a request; without an identity it gets a new one."""
     envelope = Envelope(
-        id=str(uuid.uuid4()),
+        id=identity or str(uuid.uuid4()),
         source=service,
         type=event.type,
         time=now(),

@@ -78,8 +78,8 @@ async def take(session: AsyncSession, form: OrderForm, raw: bytes, partner: Part
 
 
 async def _taken(session: AsyncSession, form: OrderForm, partner: PartnerRow, key: str, body_sha256: str) -> Answer:
-    at, customer = now(), customer_of(form)
-    order = order_of(form, partner.id, customer.id, at)
+    at, customer = now(), customer_of(form, f"cust-{uuid.uuid4()}")
+    order = order_of(form, partner.id, customer.id, (str(uuid.uuid4()), f"sub-{uuid.uuid4()}"), at)
     order, assessment = judged(order, partner, await publications(session, order.offer_code))
     row = order_row(order, assessment, at)
     answer = Answer(201, json.dumps(view(row)), {"Location": f"/v1/orders/{row.id}"})
@@ -120,11 +120,11 @@ async def publications(session: AsyncSession, code: str | None) -> list[Publicat
     return [Publication.model_validate({"offer": row.offer, "published_at": row.published_at}) for row in rows]
 
 
-def customer_of(form: OrderForm) -> Customer:
+def customer_of(form: OrderForm, new_id: str) -> Customer:
     """A new customer as the partner has her."""
     given = form.customer
     return Customer(
-        id=given.id or f"cust-{uuid.uuid4()}",
+        id=given.id or new_id,
         name=given.name or "",
         email=given.email or "",
         phone=given.phone or "",
@@ -132,17 +132,17 @@ def customer_of(form: OrderForm) -> Customer:
     )
 
 
-def order_of(form: OrderForm, partner: str, customer_id: str, at: datetime) -> Order:
-    """The order as its consumers need it."""
+def order_of(form: OrderForm, partner: str, customer_id: str, new_ids: tuple[str, str], at: datetime) -> Order:
+    """The order as its consumers need it; `new_ids` are its own and that of a new subscription."""
     return Order(
-        id=str(uuid.uuid4()),
+        id=new_ids[0],
         partner=partner,
         partner_reference=form.partner_reference,
         agent=form.agent,
         channel=form.channel,
         action=form.action,
         customer_id=customer_id,
-        subscription_id=form.subscription_id or f"sub-{uuid.uuid4()}",
+        subscription_id=form.subscription_id or new_ids[1],
         offer_code=form.offer,
         quote=form.quote,
         removals=form.removals,

@@ -226,3 +226,21 @@ class JobRow(Table, table=True):
     subject: str
     payload: dict[str, Any] = json_column()
     not_before: datetime = moment()
+
+
+class ReferenceRow(Table, table=True):
+    """Durable: the order that a partner gave a reference, known before the workflow of the order has begun."""
+
+    __tablename__: ClassVar[str] = "reference"
+    partner: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    order_id: str
+
+
+class StepRow(Table, table=True):
+    """Durable: a step that was done, and its events, in case DBOS has not written it down."""
+
+    __tablename__: ClassVar[str] = "step"
+    workflow: str = Field(primary_key=True)
+    step: int = Field(primary_key=True)
+    events: list[list[str]] = json_column()

@@ -1,0 +1,43 @@
+"""Intake: takes orders over HTTP, and completes them."""
+
+from __future__ import annotations
+
+import uuid
+
+from fastapi import Request, Response
+from faststream.kafka.annotations import KafkaMessage
+
+from contracts.invoice_v1 import ChargesStarted
+from contracts.subscription_v1 import SubscriptionChanged
+from tests.bench.contenders.shared import demo, door, intake
+from tests.bench.contenders.textbook.wiring import Service, of_type, settings
+
+service = Service("intake", intake.TABLES, [*demo.offers(), *demo.partners(settings.api_key_sha256)])
+subscriptions = service.subscriber("subscriptions")
+invoices = service.subscriber("invoices")
+
+
+@service.app.post("/v1/orders")
+async def post_order(request: Request) -> Response:
+    """Take an order."""
+    cause = str(uuid.uuid4())
+    answer = await door.post_order(
+        request, service.session, lambda session, decided: service.keep(session, decided, cause)
+    )
+    return door.response(answer)
+
+
+@subscriptions(filter=of_type(SubscriptionChanged))
+async def keep_subscription(event: SubscriptionChanged, message: KafkaMessage) -> None:
+    """Keep what the customer has now; the order may be complete."""
+    await service.once(message, lambda session: intake.keep_subscription(session, event))
+
+
+@invoices(filter=of_type(ChargesStarted))
+async def keep_charges(event: ChargesStarted, message: KafkaMessage) -> None:
+    """Keep what the customer pays; the order may be complete."""
+    await service.once(message, lambda session: intake.keep_charges(session, event))
+
+
+if __name__ == "__main__":
+    service.run()
