@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from contracts.topics import SERVICES
 from services.local import loading
 from services.local.doors import Doors
@@ -95,9 +97,9 @@ class Ours(Stack):
         argv = [sys.executable, "-m", "services.local", "audit", "--stack", str(self.file)]
         report, began, most = self.folder / "audit.txt", time.monotonic(), 0
         with report.open("wb") as output:
-            process = subprocess.Popen(argv, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT)
+            process = psutil.Popen(argv, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT)
             while process.poll() is None:
-                most = max(most, memory_of(process.pid))
+                most = max(most, memory_of([process, *process.children(recursive=True)]))
                 time.sleep(AUDIT_SAMPLE_SECONDS)
         seconds = time.monotonic() - began
         if process.returncode != 0:

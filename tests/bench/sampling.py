@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
 import psutil
 
-SAMPLE_SECONDS = 0.2
-QUIET_SAMPLES = 3
+SAMPLE_SECONDS = 0.5
+QUIET_SAMPLES = 2
 QUIET_SECONDS = 180.0
+
+WITH_CHILDREN = frozenset({"postgres"})
+"""Only these are asked for their children: to find them takes a look at every process of the machine."""
 
 Pids = Callable[[], Mapping[str, int]]
 
@@ -87,33 +90,37 @@ class Meter:
         found = {}
         for name, pid in self._pids().items():
             with suppress(psutil.NoSuchProcess):
-                found[name] = _cpu(psutil.Process(pid))
+                found[name] = _cpu(_family(name, pid))
         return found
 
     def memory(self) -> dict[str, int]:
         """Resident bytes now."""
-        return {name: memory_of(pid) for name, pid in self._pids().items()}
+        found = {}
+        for name, pid in self._pids().items():
+            with suppress(psutil.NoSuchProcess):
+                found[name] = memory_of(_family(name, pid))
+        return found
 
 
-def _cpu(process: psutil.Process) -> float:
-    """Seconds of a process, its children that run and those that ended."""
-    times = process.cpu_times()
-    total: float = times.user + times.system + times.children_user + times.children_system
-    for child in process.children(recursive=True):
+def _family(name: str, pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children()] if name in WITH_CHILDREN else [process]
+
+
+def _cpu(family: Sequence[psutil.Process]) -> float:
+    """Seconds of a process, of its children that run and of those that ended."""
+    parent = family[0].cpu_times()
+    total: float = parent.children_user + parent.children_system
+    for each in family:
         with suppress(psutil.NoSuchProcess):
-            own = child.cpu_times()
+            own = each.cpu_times()
             total += own.user + own.system
     return total
 
 
-def memory_of(pid: int) -> int:
-    """Resident bytes of a process and its children; what they share is counted once. 0 for one that is gone."""
+def memory_of(family: Sequence[psutil.Process]) -> int:
+    """Resident bytes of some processes; what they share is counted once."""
     private, shared = 0, 0
-    try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0
     for each in family:
         with suppress(psutil.NoSuchProcess):
             memory = each.memory_info()

@@ -95,12 +95,17 @@ class Stage:
 
     def sizes(self) -> Sizes:
         """What is kept now."""
-        logs = [log for log in (self.folder / "kafka").glob("broker-1/*/*.log") if not log.parent.name.startswith("__")]
+        logs = [log for log in (self.folder / "kafka").glob("broker-1/*/*.log") if not _is_no_topics(log.parent.name)]
         kafka = 0
         for log in logs:
             with suppress(FileNotFoundError):  # of a topic that is being deleted
                 kafka += log.stat().st_size
         return Sizes(kafka, *asyncio.run(_database_sizes(self.database)))
+
+
+def _is_no_topics(folder: str) -> bool:
+    """Whether this is the folder of Kafka's own topics, or of one that was dropped."""
+    return folder.startswith("__") or folder.endswith("-delete")
 
 
 async def _drop_topics(bootstrap: str) -> None:
