@@ -4,12 +4,13 @@
 SERVICES := catalogue intake provisioning billing notification review
 BIN := .venv/bin
 INSTALLED := .venv/installed
+BENCH_INSTALLED := .venv/bench-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check schemas lock
+.PHONY: help demo up test faults check bench bench-check schemas lock
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-7s %s\n' "$$name" "$$does"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-11s %s\n' "$$name" "$$does"; done
 
 demo: $(INSTALLED) ## the story step by step on real Kafka and PostgreSQL, then the audit
 	@$(BIN)/asquoted demo $(ARGS)
@@ -22,6 +23,12 @@ test: check ## check, then every test (ARGS="tests/intake -x" for some)
 
 faults: $(INSTALLED) ## 500 orders while services and brokers are killed (ORDERS=… for another number)
 	@ORDERS=$${ORDERS:-500} $(BIN)/pytest tests/faults -s $(ARGS)
+
+bench: $(BENCH_INSTALLED) ## how fast it is, beside other ways to do the same (ARGS="latency --quick", "--help", …)
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-check: $(BENCH_INSTALLED) ## whether anything got slower than tests/bench/stored.json says (ARGS=--store for new ones)
+	@$(BIN)/python -m tests.bench.check $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types and import rules
 	@$(BIN)/ruff check --quiet
@@ -38,7 +45,8 @@ lock: $(INSTALLED) ## pin dependencies anew in deploy/locks/ (ARGS=--upgrade for
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url "$$@" --output-file $$out pyproject.toml >/dev/null; \
 	}; \
-	compile all --all-extras $(ARGS) && \
+	compile all $(addprefix --extra=,$(SERVICES) otel local test) $(ARGS) && \
+	compile bench --extra bench --constraints deploy/locks/all.txt $(ARGS) && \
 	for service in $(SERVICES); do \
 	  compile $$service --extra $$service --extra otel --constraints deploy/locks/all.txt || exit 1; \
 	done
@@ -56,4 +64,9 @@ $(INSTALLED): deploy/locks/all.txt pyproject.toml
 	@echo 'installing what deploy/locks/all.txt names (once)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement deploy/locks/all.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH_INSTALLED): deploy/locks/bench.txt $(INSTALLED)
+	@echo 'installing what deploy/locks/bench.txt names (once)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement deploy/locks/bench.txt
 	@touch $@
