@@ -15,7 +15,7 @@ from contracts.order_v1 import Order, OrderCompleted, OrderConfirmed
 from contracts.subscription_v1 import SubscriptionChanged
 from services.intake.api.body import OrderForm
 from services.intake.rules import step as state_after
-from services.notification.rules import Notice
+from services.notification.rules import Notice, notices
 from tests.bench.contenders.durable.wiring import outside, settings
 from tests.bench.contenders.shared import billing, intake, notification, provisioning
 from tests.bench.contenders.shared.tables import CustomerRow, OrderRow, PartnerRow, StepRow, now
@@ -30,12 +30,12 @@ async def carry_out(order_id: str, partner: str, body: str, received_at: datetim
     confirmed = await take(order_id, partner, body, received_at)
     if confirmed is None:
         return "held"
-    await tell(notification.told(confirmed)[0])
+    await tell(notices(confirmed)[0])
     changed = await change_network(confirmed)
     await charge(changed)
     completed = await complete(order_id)
     await commission(completed)
-    for notice in notification.told(completed):
+    for notice in notices(completed):
         await tell(notice)
     return "completed"
 
@@ -66,7 +66,8 @@ async def take(order_id: str, partner_id: str, body: str, received_at: datetime)
         customer = intake.customer_of(form, f"cust-{order_id}")
         order = intake.order_of(form, partner_id, customer.id, (order_id, f"sub-{order_id}"), received_at)
         publications = await intake.publications(session, order.offer_code)
-        order, assessment = intake.judged(order, partner, publications)
+        proves = await intake.claim(session, order)
+        order, assessment = intake.judged(order, partner, publications, proves)
         session.add(CustomerRow(id=customer.id, customer=customer.model_dump(mode="json")))
         session.add(intake.order_row(order, assessment, received_at))
         return [CustomerRecorded(customer=customer), intake.decided(order, assessment, received_at)]

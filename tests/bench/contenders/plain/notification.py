@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.customer_v1 import CustomerRecorded
 from contracts.order_v1 import OrderCompleted, OrderConfirmed
-from services.notification.rules import Letter, Notice
+from services.notification.rules import Letter, Notice, notices
 from tests.bench.contenders.plain.wiring import Service, of_type, settings
 from tests.bench.contenders.shared import demo, notification
 
@@ -51,7 +51,7 @@ async def tell(event: OrderConfirmed | OrderCompleted, cause: str) -> None:
     """Send every notice of an event."""
     events = []
     async with service.session() as session:
-        for notice in notification.told(event):
+        for notice in notices(event):
             letter = await written(session, notice)
             row = notification.keep_notice(session, notice)
             events.append(notification.sent(row, notice, letter, await notification.send(letter)))

@@ -33,22 +33,22 @@ class Settings(BaseSettings):
     pool_size: int = 16
 
 
-async def make_database(settings: Settings, name: str) -> str:
+async def make_database(server: str, name: str) -> str:
     """Make a database that is missing; returns its URL."""
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(server)
     try:
         with suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):  # there, or made at this moment
             await connection.execute(f'CREATE DATABASE "{name}"')
     finally:
         await connection.close()
-    return settings.database_url.rpartition("/")[0] + f"/{name}"
+    return server.rpartition("/")[0] + f"/{name}"
 
 
 async def open_database(
     settings: Settings, name: str, tables: Iterable[type[SQLModel]], rows: Iterable[SQLModel]
 ) -> AsyncEngine:
     """Open a database with these tables and reference rows in it."""
-    url = await make_database(settings, name)
+    url = await make_database(settings.database_url, name)
     engine = create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1), pool_size=settings.pool_size, max_overflow=0
     )

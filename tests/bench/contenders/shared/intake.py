@@ -17,12 +17,13 @@ from contracts.customer_v1 import Customer, CustomerRecorded
 from contracts.event import Event
 from contracts.invoice_v1 import ChargesStarted
 from contracts.offer_v1 import Publication
-from contracts.order_v1 import Order, OrderCompleted, OrderConfirmed, OrderHeld
+from contracts.order_v1 import Evidence, Order, OrderCompleted, OrderConfirmed, OrderHeld
 from contracts.subscription_v1 import SubscriptionChanged
 from services.intake.api.body import OrderForm
 from services.intake.rules import Assessment, Facts, assess, step
 from tests.bench.contenders.shared.tables import (
     CustomerRow,
+    EvidenceUseRow,
     IdempotencyRow,
     KnownSubscriptionRow,
     OfferRow,
@@ -31,7 +32,7 @@ from tests.bench.contenders.shared.tables import (
     now,
 )
 
-TABLES = (OfferRow, PartnerRow, CustomerRow, OrderRow, IdempotencyRow, KnownSubscriptionRow)
+TABLES = (OfferRow, PartnerRow, CustomerRow, OrderRow, EvidenceUseRow, IdempotencyRow, KnownSubscriptionRow)
 
 
 @dataclass
@@ -80,7 +81,8 @@ async def take(session: AsyncSession, form: OrderForm, raw: bytes, partner: Part
 async def _taken(session: AsyncSession, form: OrderForm, partner: PartnerRow, key: str, body_sha256: str) -> Answer:
     at, customer = now(), customer_of(form, f"cust-{uuid.uuid4()}")
     order = order_of(form, partner.id, customer.id, (str(uuid.uuid4()), f"sub-{uuid.uuid4()}"), at)
-    order, assessment = judged(order, partner, await publications(session, order.offer_code))
+    proves = await claim(session, order)
+    order, assessment = judged(order, partner, await publications(session, order.offer_code), proves)
     row = order_row(order, assessment, at)
     answer = Answer(201, json.dumps(view(row)), {"Location": f"/v1/orders/{row.id}"})
     session.add(CustomerRow(id=customer.id, customer=customer.model_dump(mode="json")))
@@ -146,14 +148,28 @@ def order_of(form: OrderForm, partner: str, customer_id: str, new_ids: tuple[str
         offer_code=form.offer,
         quote=form.quote,
         removals=form.removals,
+        evidence=Evidence(**form.evidence.model_dump()) if form.evidence else None,
         sold_at=form.sold_at,
         received_at=at,
     )
 
 
-def judged(order: Order, partner: PartnerRow, offers: list[Publication]) -> tuple[Order, Assessment]:
-    """The order with its offer and price, and every discrepancy."""
-    facts = Facts(publications=offers, channels=partner.channels, agents=partner.agents)
+async def claim(session: AsyncSession, order: Order) -> str | None:
+    """Let evidence prove this order, unless it proves another already; returns the one that it proves."""
+    if order.evidence is None:
+        return None
+    use = await session.get(EvidenceUseRow, order.evidence.sha256)
+    if use is None:
+        use = EvidenceUseRow(sha256=order.evidence.sha256, order_id=order.id, used_at=order.received_at)
+        session.add(use)
+    return use.order_id
+
+
+def judged(
+    order: Order, partner: PartnerRow, offers: list[Publication], proves: str | None
+) -> tuple[Order, Assessment]:
+    """The order with its offer and price, and every discrepancy; `proves`: the order that its evidence proves."""
+    facts = Facts(publications=offers, channels=partner.channels, agents=partner.agents, evidence_proves=proves)
     assessment = assess(order, facts)
     found = {"offer": assessment.offer, "price": assessment.price, "attempt": 0 if assessment.discrepancies else 1}
     return order.model_copy(update=found), assessment

@@ -1,4 +1,4 @@
-"""Notification's work: who is told what, the letter, and the notice of what was sent to a gateway that takes all."""
+"""Notification's work: the letter, and the notice of what was sent to a gateway that takes all."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from contracts.customer_v1 import Customer, CustomerRecorded
 from contracts.event import Event
 from contracts.notice_v1 import NoticeSent
 from contracts.offer_v1 import Offer
-from contracts.order_v1 import OrderCompleted, OrderConfirmed
 from services.notification import pages
-from services.notification.rules import Contact, Letter, Notice, notices
+from services.notification.rules import Contact, Letter, Notice
 from tests.bench.contenders.shared.tables import CustomerRow, NoticeRow, OfferRow, PartnerRow, now
 
 TABLES = (OfferRow, PartnerRow, CustomerRow, NoticeRow)
@@ -25,13 +24,6 @@ async def keep_customer(session: AsyncSession, event: CustomerRecorded) -> list[
     """Keep where a customer reads, and in which language."""
     session.add(CustomerRow(id=event.customer.id, customer=event.customer.model_dump(mode="json")))
     return []
-
-
-def told(event: OrderConfirmed | OrderCompleted) -> list[Notice]:
-    """Who is told: the customer gets her contract summary, and both hear of the completion."""
-    if isinstance(event, OrderConfirmed):
-        return [Notice(kind="contract-summary", recipient="customer", order=event.order)]
-    return notices(event)
 
 
 def keep_notice(session: AsyncSession, notice: Notice) -> NoticeRow:

@@ -78,6 +78,15 @@ class OrderRow(Table, table=True):
     updated_at: datetime = moment()
 
 
+class EvidenceUseRow(Table, table=True):
+    """Intake: the one order that a piece of evidence proves."""
+
+    __tablename__: ClassVar[str] = "evidence_use"
+    sha256: str = Field(primary_key=True)
+    order_id: str
+    used_at: datetime = moment()
+
+
 class IdempotencyRow(Table, table=True):
     """Intake: the first answer to a partner's idempotency key."""
 

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.customer_v1 import CustomerRecorded
 from contracts.event import Event
 from contracts.order_v1 import OrderCompleted, OrderConfirmed
-from services.notification.rules import Notice
+from services.notification.rules import Notice, notices
 from tests.bench.contenders.shared import demo, notification
 from tests.bench.contenders.shared.tables import JobRow, NoticeRow, now
 from tests.bench.contenders.textbook.wiring import Service, of_type, settings
@@ -48,7 +48,7 @@ async def tell(event: OrderConfirmed | OrderCompleted, message: KafkaMessage) ->
     """Keep every notice of an event, and a job that sends it."""
 
     async def work(session: AsyncSession) -> list[Event]:
-        for notice in notification.told(event):
+        for notice in notices(event):
             row = notification.keep_notice(session, notice)
             session.add(JobRow(id=f"send-{row.id}", subject=row.id, payload={}, not_before=now()))
         return []
