@@ -121,8 +121,7 @@ def subscribe(
             # Rebalanced or away meanwhile: the next owner reads the batch again and drops it as repeats.
             log.warning("offsets.not-committed", error=repr(error))
         if len(records) < settings.batch_size / 2:
-            # What a batch costs beside its records is shared by more of them when it begins a little later.
-            await asyncio.sleep(settings.batch_pause_ms / 1000 - (time.monotonic() - began))
+            await asyncio.sleep(settings.pause(time.monotonic() - began))
 
     subscriber = broker.subscriber(
         *topics,

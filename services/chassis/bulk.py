@@ -7,12 +7,12 @@ executemany 8 µs (2 cores, PostgreSQL 18). Keys are given sorted, so that two t
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+import orjson
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
@@ -154,10 +154,14 @@ def _quoted(name: str) -> str:
 def _encoder(column: Column[Any]) -> Convert:
     if isinstance(column.type, Json | JsonText):
         return column.type.to_text
-    return json.dumps if isinstance(column.type, JSONB) else None
+    return _json_text if isinstance(column.type, JSONB) else None
+
+
+def _json_text(value: Any) -> str:  # noqa: ANN401 - JSON
+    return orjson.dumps(value).decode()
 
 
 def _decoder(column: Column[Any]) -> Convert:
     if isinstance(column.type, Json | JsonText):
         return column.type.from_text
-    return json.loads if isinstance(column.type, JSONB) else None
+    return orjson.loads if isinstance(column.type, JSONB) else None

@@ -6,6 +6,7 @@ Taking a connection from SQLAlchemy's pool costs 400 µs of checks, a statement 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -20,6 +21,10 @@ INTEGRITY = "23"
 """The class of SQLSTATE that says a row is there already, or something else that a constraint forbids."""
 
 
+MOST_IN_USE = 16
+"""Connections of a process that are in use at one time; who wants one more waits."""
+
+
 class Connection:
     """One open connection. A transaction begins with the first statement and ends with `commit` or `rollback`."""
 
@@ -32,6 +37,10 @@ class Connection:
     async def fetch(self, statement: str, *values: object) -> list[Any]:
         """Run a statement of the driver's ($1, $2 …). Raises SQLAlchemy's errors, as `execute` does."""
         await self._begin()
+        return await self.alone(statement, *values)
+
+    async def alone(self, statement: str, *values: object) -> list[Any]:
+        """Run a statement of the driver's that is a transaction by itself."""
         try:
             return cast("list[Any]", await self._driver.fetch(statement, *values))
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -92,16 +101,23 @@ class Connections:
     """Those that are open and free."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        """Nothing is open yet; the engine bounds how many ever are."""
+        """Nothing is open yet."""
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._free: list[Connection] = []
+        self._turns = asyncio.Semaphore(MOST_IN_USE)
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Connection]:
         """Lend a connection; what was not committed is rolled back. After an error of its own it is not used again."""
-        connection = self._free.pop() if self._free else await self._open()
+        async with self._turns:
+            connection = self._free.pop() if self._free else await self._open()
+            async with self._settled(connection):
+                yield connection
+
+    @asynccontextmanager
+    async def _settled(self, connection: Connection) -> AsyncIterator[None]:
         try:
-            yield connection
+            yield
             await connection.rollback()
         except (SQLAlchemyError, OSError, TimeoutError):
             await connection.close()

@@ -179,7 +179,7 @@ class Consumer:
 
     async def _stopped(self) -> bool:
         async with self._connections.use() as connection:
-            return any(each[0] for each in await connection.fetch("SELECT stopped FROM consumer_state"))
+            return any(each[0] for each in await connection.alone("SELECT stopped FROM consumer_state"))
 
     async def _bisected(self, items: Sequence[Item], *, again: bool = False) -> int:
         """Handle a batch; where the database refuses one record's data, find it by halves and try it once more.

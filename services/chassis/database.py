@@ -202,8 +202,8 @@ def make_engine(url: str) -> AsyncEngine:
     """
     return create_async_engine(
         url,
-        pool_size=12,
-        max_overflow=20,
+        pool_size=16,
+        max_overflow=16,
         pool_pre_ping=True,
         hide_parameters=True,
         connect_args={

@@ -173,7 +173,7 @@ class _Traced:
                 telemetry.REQUESTS.labels(scope["method"], route, message["status"]).inc()
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(trace_id=telemetry.trace_id(traceparent)):
+        with telemetry.about(None, traceparent):
             await self._app(scope, receive, counted)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import uuid
 
 import uuid_utils
 
-_NAMESPACE = uuid.UUID("6b1c4c1e-4a57-5d0e-9d0b-2f6f5a1f7a11")
+_NAMESPACE = uuid_utils.UUID("6b1c4c1e-4a57-5d0e-9d0b-2f6f5a1f7a11")
 
 
 def new_id() -> str:
@@ -18,7 +17,7 @@ def new_id() -> str:
 
 def derived_id(*parts: object) -> str:
     """Make the id that follows from its parts: the same parts, the same id."""
-    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(str(part) for part in parts)))
+    return str(uuid_utils.uuid5(_NAMESPACE, "\x1f".join(map(str, parts))))
 
 
 def new_secret(prefix: str) -> str:

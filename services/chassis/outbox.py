@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import orjson
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -106,12 +106,12 @@ async def write(connection: Connection, service: str, events: Sequence[Pending])
 
 
 def _row(message: Message) -> Outbox:
-    headers = json.dumps([[name, value.decode()] for name, value in message.headers])
+    headers = orjson.dumps([(name, value.decode()) for name, value in message.headers]).decode()
     return Outbox(topic=message.topic, key=message.key.decode(), headers=headers, value=message.value)
 
 
 def _message(row: Outbox) -> Message:
-    headers = [(name, value.encode()) for name, value in json.loads(row.headers)]
+    headers = [(name, value.encode()) for name, value in orjson.loads(row.headers)]
     return Message(row.topic, row.key.encode(), headers, row.value)
 
 
@@ -188,7 +188,7 @@ class Relay:
             while not self._stopping:
                 began = self._clock.monotonic()
                 if await self._turn():
-                    await asyncio.sleep(self._settings.batch_pause_ms / 2000 - (self._clock.monotonic() - began))
+                    await asyncio.sleep(self._settings.pause(self._clock.monotonic() - began) / 2)
                 else:
                     await self._sleep(IDLE_POLL_SECONDS)
             await self._give_lease_back()
@@ -218,8 +218,7 @@ class Relay:
 
     async def _hold_lease(self) -> int | None:
         async with self._connections.use() as connection:
-            held = await connection.fetch(_HOLD, self._holder, self._settings.lease)
-            await connection.commit()
+            held = await connection.alone(_HOLD, self._holder, self._settings.lease)
             return held[0][0] if held else None
 
     async def _give_lease_back(self) -> None:
@@ -233,7 +232,7 @@ class Relay:
 
     async def _page(self, token: int) -> bool:
         async with self._connections.use() as connection:
-            ids = [each[0] for each in await connection.fetch(_PAGE)]
+            ids = [each[0] for each in await connection.alone(_PAGE)]
             if not ids:
                 self._in_memory.clear()  # what another relay sent meanwhile
                 return False
@@ -245,8 +244,7 @@ class Relay:
             return True  # the lease ran out while we waited for the rows: ask for it again before sending
         await self._send([self._in_memory[each] for each in ids if each in self._in_memory])
         async with self._connections.use() as connection:
-            gone = await connection.fetch(_DELETE, token, ids)
-            await connection.commit()
+            gone = await connection.alone(_DELETE, token, ids)
         for each in ids:
             self._in_memory.pop(each, None)
         if not gone:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -38,6 +39,8 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 POLL_AGE_LIMIT_SECONDS = 15.0
 KAFKA_ANSWER_SECONDS = 2.0
+KEEP_ALIVE_SECONDS = 75
+"""How long a partner's connection may be silent: longer than what usually stands before us would keep it."""
 
 
 class ServiceStoppedError(Exception):
@@ -81,6 +84,7 @@ class Service:
     def run(self) -> None:
         """Serve until told to stop. Raises ServiceStoppedError where a part of it died."""
         telemetry.configure_logging(self.name, self.settings.log_level)
+        _spare_the_collector()
         uvloop.run(self._serve())
         if self._fault is not None:
             raise ServiceStoppedError(self.name) from self._fault
@@ -92,6 +96,7 @@ class Service:
             port=self.settings.port,
             log_config=None,
             access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(self.settings.graceful_stop),
         )
         async with self.running():
@@ -205,6 +210,16 @@ class Service:
         last = max(kafka.last_poll_timestamp(each) or 0 for each in assigned)
         age = max(self.clock.real().timestamp() - last / 1000, self.consumer.busy_seconds) if last else None
         return {"partitions": len(assigned), "lag": sum(lags), "last_poll_seconds": age and round(age, 3)}
+
+
+def _spare_the_collector() -> None:
+    """Have the garbage collector look at what is new, and seldom: at code and tables it would look in vain.
+
+    It took a sixth of the time of a busy service. What is not in a cycle is freed at once in any case.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
 
 
 def _jobs(module: object) -> dict[str, Callable[..., Any]]:

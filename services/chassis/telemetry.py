@@ -8,7 +8,8 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.util import find_spec
 from typing import Any
 
@@ -38,6 +39,7 @@ def configure_logging(service: str, level: str) -> None:
     """Write one JSON object per line to standard output; values that could be personal are never passed to the log."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _subject,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         exception_without_words,
@@ -80,9 +82,24 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def about(order_id: str | None, traceparent: str | None) -> AbstractContextManager[None]:
+_about: ContextVar[tuple[str | None, str | None]] = ContextVar("about", default=(None, None))
+
+
+@contextmanager
+def about(order_id: str | None, traceparent: str | None) -> Iterator[None]:
     """Say in every line that is logged within what it is about: the order (an event's subject), and the trace."""
-    return structlog.contextvars.bound_contextvars(order_id=order_id, trace_id=trace_id(traceparent))
+    token = _about.set((order_id, traceparent))
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+def _subject(_logger: object, _method: str, entry: EventDict) -> EventDict:
+    """Add it only to what is logged: most of what is done is not."""
+    order_id, traceparent = _about.get()
+    found = {"order_id": order_id, "trace_id": trace_id(traceparent)}
+    return {**{name: value for name, value in found.items() if value is not None}, **entry}
 
 
 def trace_id(traceparent: str | None) -> str | None:

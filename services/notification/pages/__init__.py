@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,6 +61,17 @@ class Section:
 def letter(notice: Notice, contact: Contact, offers: Iterable[Offer], link: str | None) -> Letter:
     """Write the letter of a notice in the language of whom it goes to."""
     return _Writer(notice, contact, list(offers), link).letter()
+
+
+@functools.lru_cache(4096)
+def _currency(minor_units: int, currency: str, locale: str) -> str:
+    amount = Decimal(minor_units).scaleb(-get_currency_precision(currency))
+    return str(format_currency(amount, currency, locale=locale))
+
+
+@functools.lru_cache(4096)
+def _number(amount: int, locale: str) -> str:
+    return str(format_decimal(amount, locale=locale))
 
 
 class _Writer:
@@ -141,7 +153,7 @@ class _Writer:
         return f"{self._thing(code)} ({levels})" if levels else self._thing(code)
 
     def _level(self, name: str, amount: int) -> str:
-        shown = format_decimal(amount, locale=self.locale)
+        shown = _number(amount, self.locale)
         return LEVELS[name][self.language].format(amount=shown) if name in LEVELS else f"{name} {shown}"
 
     def _thing(self, code: str) -> str:
@@ -169,9 +181,8 @@ class _Writer:
         return self.say("monthly", money=self._money(money, signed=signed))
 
     def _money(self, money: Money, *, signed: bool = False) -> str:
-        amount = Decimal(money.amount).scaleb(-get_currency_precision(money.currency))
-        plus = "+" if signed and amount > 0 else ""
-        return plus + format_currency(amount, money.currency, locale=self.locale)
+        plus = "+" if signed and money.amount > 0 else ""
+        return plus + _currency(money.amount, money.currency, self.locale)
 
     def _duration(self) -> str:
         if self.after is None:
