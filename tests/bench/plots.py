@@ -36,7 +36,7 @@ def _canvas(title: str, subtitle: str) -> tuple[Any, Any]:
     axes.text(0, 1.035, subtitle, transform=axes.transAxes, color=SOFT, fontsize=10)
     axes.grid(axis="y", color=GRID)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=SOFT, length=0)
+    axes.tick_params(which="both", colors=SOFT, length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(SOFT)
@@ -58,7 +58,7 @@ def _latency(outcome: Outcome) -> Any:
             axes.annotate(f"{name} {percentile}", (places[-1], heights[-1]), xytext=(8, 0), **look)
         axes.plot([45, 55], [goal, goal], color=colour, linestyle="--", linewidth=1.5)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.set_xlabel("load, in % of the saturating rate", color=SOFT)
     axes.set_xlim(0, 100)
     return figure
@@ -77,7 +77,8 @@ def _stored(outcome: Outcome) -> Any:
     axes.axhspan(0.95 * first, 1.05 * first, color=BLUE, alpha=0.08, linewidth=0)
     axes.set_ylim(0, 1.15 * max(rates))
     axes.set_xlim(0, None)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_xlabel("orders stored before", color=SOFT)
     return figure
 

@@ -77,8 +77,9 @@ def _costs(groups: dict[str, list[Run]]) -> Table:
     sums = [f"{middle(runs, lambda run: run.system_cpu_us):,.0f} µs" for runs in groups.values()]
     table.add_row("the system", *sums, style="bold")
     for kind in ("kafka", "postgres", "write-ahead log"):
-        sizes = [f"{middle(runs, lambda run: run.bytes.get(kind, 0.0)) / KILOBYTE:,.1f} KB" for runs in groups.values()]  # noqa: B023
-        table.add_row(f"{kind}, per order", *sizes)
+        sizes = [middle(runs, lambda run: run.bytes.get(kind, 0.0)) / KILOBYTE for runs in groups.values()]  # noqa: B023
+        if any(sizes):
+            table.add_row(f"{kind}, per order", *(f"{size:,.1f} KB" if size else "" for size in sizes))
     return table
 
 

@@ -15,7 +15,7 @@ SAMPLE_SECONDS = 0.5
 QUIET_SAMPLES = 2
 QUIET_SECONDS = 180.0
 
-WITH_CHILDREN = frozenset({"postgres"})
+WITH_CHILDREN = frozenset({"postgres", "pipe"})
 """Only these are asked for their children: to find them takes a look at every process of the machine."""
 
 Pids = Callable[[], Mapping[str, int]]
