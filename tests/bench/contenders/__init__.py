@@ -30,13 +30,13 @@ def _by_service(name: str) -> dict[str, str]:
     return {service: f"tests.bench.contenders.{name}.{service}" for service in SERVICES}
 
 
-PLAIN = Contender("plain", _by_service("plain"), "plain.orders", {})
-TEXTBOOK = Contender("textbook", _by_service("textbook"), "textbook.orders", {})
+PLAIN = Contender("plain", _by_service("plain"), "plain.orders", {"MAX_WORKERS": "16"})
+TEXTBOOK = Contender("textbook", _by_service("textbook"), "textbook.orders", {"MAX_WORKERS": "8", "JOB_WORKERS": "4"})
 DURABLE = Contender(
     "durable",
     {"intake": "tests.bench.contenders.durable.intake", "worker": "tests.bench.contenders.durable.worker"},
     "durable.orders",
-    {},
+    {"MAX_WORKERS": "16", "QUEUE_POLL_SECONDS": "0.5"},
 )
 PIPE = Contender("pipe", {"pipe": "tests.bench.contenders.pipe"}, "pipe.orders", {})
 

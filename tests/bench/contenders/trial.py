@@ -37,6 +37,16 @@ from tests.bench.contenders.shared.environment import TOPICS
 ROOT = Path(__file__).parents[3]
 KEY = "key-of-the-trial"
 WARM_UP = 50
+WAITING = (
+    "Condition.wait",
+    "Runner.run",
+    "_worker (concurrent",
+    "select (selectors",
+    "wait_selector",
+    "Connection.wait (psycopg",
+    "run_notifier",
+)
+"""Where a thread is that does nothing."""
 SOLD_AT = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
 EXPECTED = {
     "customer.recorded.v1": 1,
@@ -277,11 +287,16 @@ def _collect(profilers: dict[str, subprocess.Popen[bytes]], profile: Path | None
         process.wait(30)
         for line in Path(output).read_text(encoding="utf-8").splitlines():
             stack, _, count = line.rpartition(" ")
+            if any(each in stack.split(";")[-1] for each in WAITING):
+                continue
             own[f"{Path(output).name:13} {stack.split(';')[-1]}"] += int(count)
     if profile is not None:
         total = sum(own.values())
         lines = [f"{100 * count / total:5.1f} %  {where}" for where, count in own.most_common(15)]
-        profile.write_text("\n".join(["self time of all processes (py-spy)", *lines]) + "\n", encoding="utf-8")
+        profile.write_text(
+            "\n".join(["self time of all processes, by process (py-spy; waiting left out)", *lines]) + "\n",
+            encoding="utf-8",
+        )
 
 
 def main() -> None:
