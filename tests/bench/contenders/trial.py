@@ -32,7 +32,7 @@ from services.local.kafka import Kafka
 from services.local.ports import free_ports
 from services.local.postgres import Postgres
 from tests.bench.contenders import CONTENDERS, Contender
-from tests.bench.contenders.shared.environment import TOPICS
+from tests.bench.contenders.work.environment import TOPICS
 
 ROOT = Path(__file__).parents[3]
 KEY = "key-of-the-trial"

@@ -15,10 +15,10 @@ from sqlalchemy.exc import IntegrityError
 from services.chassis.faults import preferred_language
 from services.intake.api.body import FaultyBodyError, OrderForm, read_order
 from tests.bench.contenders.durable.wiring import NAMESPACE, QUEUE, outside, settings, system_database
-from tests.bench.contenders.shared import environment
-from tests.bench.contenders.shared.door import response
-from tests.bench.contenders.shared.intake import Answer, UnknownKeyError, problem, replayed, seller
-from tests.bench.contenders.shared.tables import IdempotencyRow, ReferenceRow, now
+from tests.bench.contenders.work import environment
+from tests.bench.contenders.work.door import response
+from tests.bench.contenders.work.intake import Answer, UnknownKeyError, problem, replayed, seller
+from tests.bench.contenders.work.tables import IdempotencyRow, ReferenceRow, now
 
 
 @asynccontextmanager

@@ -14,9 +14,9 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.event import Event
-from tests.bench.contenders.shared import billing, demo, environment, events, intake, notification, provisioning
-from tests.bench.contenders.shared.environment import Settings as SharedSettings
-from tests.bench.contenders.shared.tables import ReferenceRow, StepRow
+from tests.bench.contenders.work import billing, demo, environment, events, intake, notification, provisioning
+from tests.bench.contenders.work.environment import Settings as SharedSettings
+from tests.bench.contenders.work.tables import ReferenceRow, StepRow
 
 QUEUE = "orders"
 DATABASE = "durable"

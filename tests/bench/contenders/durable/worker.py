@@ -12,7 +12,7 @@ from fastapi import FastAPI, Response
 
 import tests.bench.contenders.durable.workflow  # noqa: F401 - registers the workflow with DBOS
 from tests.bench.contenders.durable.wiring import QUEUE, configuration, settings
-from tests.bench.contenders.shared import environment
+from tests.bench.contenders.work import environment
 
 
 @asynccontextmanager

@@ -17,8 +17,8 @@ from services.intake.api.body import OrderForm
 from services.intake.rules import step as state_after
 from services.notification.rules import Notice, notices
 from tests.bench.contenders.durable.wiring import outside, settings
-from tests.bench.contenders.shared import billing, intake, notification, provisioning
-from tests.bench.contenders.shared.tables import CustomerRow, OrderRow, PartnerRow, StepRow, now
+from tests.bench.contenders.work import billing, intake, notification, provisioning
+from tests.bench.contenders.work.tables import CustomerRow, OrderRow, PartnerRow, StepRow, now
 
 Found = TypeVar("Found", bound=Event)
 

@@ -19,7 +19,7 @@ from services.chassis.broker import provision
 from services.local import processes
 from tests.bench.contenders.pipe.plan import PLAN, POST, records_for
 from tests.bench.contenders.pipe.stage import BATCH, DATABASE, Settings, Stage
-from tests.bench.contenders.shared.environment import TOPICS, make_database
+from tests.bench.contenders.work.environment import TOPICS, make_database
 
 
 async def run(orders: int, window: int) -> dict[str, float]:

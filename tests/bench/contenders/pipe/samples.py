@@ -20,8 +20,8 @@ from contracts.topics import BY_EVENT
 from services.billing.rules import Started, decide
 from services.intake.rules import Facts, assess
 from services.provisioning.rules import Change, change
-from tests.bench.contenders.shared import demo
-from tests.bench.contenders.shared.tables import now
+from tests.bench.contenders.work import demo
+from tests.bench.contenders.work.tables import now
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from faststream.kafka.annotations import KafkaMessage
 from contracts.order_v1 import OrderCompleted
 from contracts.subscription_v1 import SubscriptionChanged
 from tests.bench.contenders.plain.wiring import Service, of_type
-from tests.bench.contenders.shared import billing, demo
+from tests.bench.contenders.work import billing, demo
 
 service = Service("billing", billing.TABLES, [*demo.offers(), *demo.rates()])
 subscriptions = service.subscriber("subscriptions")

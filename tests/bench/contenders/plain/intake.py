@@ -10,7 +10,7 @@ from faststream.kafka.annotations import KafkaMessage
 from contracts.invoice_v1 import ChargesStarted
 from contracts.subscription_v1 import SubscriptionChanged
 from tests.bench.contenders.plain.wiring import Service, of_type, settings
-from tests.bench.contenders.shared import demo, door, intake
+from tests.bench.contenders.work import demo, door, intake
 
 service = Service("intake", intake.TABLES, [*demo.offers(), *demo.partners(settings.api_key_sha256)])
 subscriptions = service.subscriber("subscriptions")

@@ -12,7 +12,7 @@ from contracts.customer_v1 import CustomerRecorded
 from contracts.order_v1 import OrderCompleted, OrderConfirmed
 from services.notification.rules import Letter, Notice, notices
 from tests.bench.contenders.plain.wiring import Service, of_type, settings
-from tests.bench.contenders.shared import demo, notification
+from tests.bench.contenders.work import demo, notification
 
 LATE_SECONDS = 0.02
 """The topics of customers and orders are not ordered: how long to wait before looking for a customer again."""

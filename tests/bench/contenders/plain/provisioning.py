@@ -8,7 +8,7 @@ from faststream.kafka.annotations import KafkaMessage
 
 from contracts.order_v1 import OrderConfirmed
 from tests.bench.contenders.plain.wiring import Service, of_type, settings
-from tests.bench.contenders.shared import demo, provisioning
+from tests.bench.contenders.work import demo, provisioning
 
 service = Service("provisioning", provisioning.TABLES, demo.offers())
 orders = service.subscriber("orders")

@@ -8,7 +8,7 @@ from faststream.kafka.annotations import KafkaMessage
 
 from contracts.order_v1 import OrderCompleted, OrderConfirmed
 from tests.bench.contenders.plain.wiring import Service, of_type
-from tests.bench.contenders.shared import review
+from tests.bench.contenders.work import review
 
 service = Service("review", review.TABLES)
 orders = service.subscriber("orders")

@@ -15,8 +15,8 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.event import Event
-from tests.bench.contenders.shared import environment, events
-from tests.bench.contenders.shared.environment import Settings
+from tests.bench.contenders.work import environment, events
+from tests.bench.contenders.work.environment import Settings
 
 settings = Settings()
 

@@ -8,8 +8,8 @@ from faststream.kafka.annotations import KafkaMessage
 
 from contracts.order_v1 import OrderCompleted
 from contracts.subscription_v1 import SubscriptionChanged
-from tests.bench.contenders.shared import billing, demo
 from tests.bench.contenders.textbook.wiring import Service, of_type
+from tests.bench.contenders.work import billing, demo
 
 service = Service("billing", billing.TABLES, [*demo.offers(), *demo.rates()])
 subscriptions = service.subscriber("subscriptions")

@@ -13,7 +13,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.event import Event
-from tests.bench.contenders.shared.tables import JobRow, now
+from tests.bench.contenders.work.tables import JobRow, now
 
 POLL_SECONDS = 0.1
 AGAIN = timedelta(seconds=0.1)

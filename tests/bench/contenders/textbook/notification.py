@@ -12,9 +12,9 @@ from contracts.customer_v1 import CustomerRecorded
 from contracts.event import Event
 from contracts.order_v1 import OrderCompleted, OrderConfirmed
 from services.notification.rules import Notice, notices
-from tests.bench.contenders.shared import demo, notification
-from tests.bench.contenders.shared.tables import JobRow, NoticeRow, now
 from tests.bench.contenders.textbook.wiring import Service, of_type, settings
+from tests.bench.contenders.work import demo, notification
+from tests.bench.contenders.work.tables import JobRow, NoticeRow, now
 
 service = Service("notification", notification.TABLES, [*demo.offers(), *demo.partners(settings.api_key_sha256)])
 customers = service.subscriber("customers")

@@ -11,9 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.event import Event
 from contracts.order_v1 import OrderConfirmed
 from contracts.subscription_v1 import Subscription
-from tests.bench.contenders.shared import demo, provisioning
-from tests.bench.contenders.shared.tables import JobRow, now
 from tests.bench.contenders.textbook.wiring import Service, of_type, settings
+from tests.bench.contenders.work import demo, provisioning
+from tests.bench.contenders.work.tables import JobRow, now
 
 service = Service("provisioning", provisioning.TABLES, demo.offers())
 orders = service.subscriber("orders")

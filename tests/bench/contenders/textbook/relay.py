@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from tests.bench.contenders.shared.tables import OutboxRow
+from tests.bench.contenders.work.tables import OutboxRow
 
 POLL_SECONDS = 0.1
 PAGE = 100

@@ -9,8 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.event import Event
 from contracts.order_v1 import OrderCompleted, OrderConfirmed
-from tests.bench.contenders.shared import review
 from tests.bench.contenders.textbook.wiring import Service, of_type
+from tests.bench.contenders.work import review
 
 service = Service("review", review.TABLES)
 orders = service.subscriber("orders")

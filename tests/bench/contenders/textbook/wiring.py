@@ -21,10 +21,10 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.event import Event
-from tests.bench.contenders.shared import environment, events
-from tests.bench.contenders.shared.environment import Settings as SharedSettings
-from tests.bench.contenders.shared.tables import InboxRow, JobRow, OutboxRow, now
 from tests.bench.contenders.textbook import jobs, relay
+from tests.bench.contenders.work import environment, events
+from tests.bench.contenders.work.environment import Settings as SharedSettings
+from tests.bench.contenders.work.tables import InboxRow, JobRow, OutboxRow, now
 
 Subscriber = LogicSubscriber[Any]
 

@@ -6,7 +6,7 @@ import uuid
 
 from contracts.event import Envelope, Event
 from contracts.topics import BY_EVENT
-from tests.bench.contenders.shared.tables import now
+from tests.bench.contenders.work.tables import now
 
 
 def headers(service: str, event: Event, cause: str, identity: str | None = None) -> list[tuple[str, bytes]]:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from contracts.offer_v1 import Offer
-from tests.bench.contenders.shared.tables import OfferRow, PartnerRow, RateRow
+from tests.bench.contenders.work.tables import OfferRow, PartnerRow, RateRow
 
 DEMO = Path(__file__).parents[4] / "deploy" / "demo"
 SELLER = "gent-calls"

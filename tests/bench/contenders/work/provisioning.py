@@ -12,7 +12,7 @@ from contracts.offer_v1 import Offer, OfferRef, brussels_day
 from contracts.order_v1 import Order, OrderConfirmed
 from contracts.subscription_v1 import Subscription, SubscriptionChanged
 from services.provisioning.rules import Change, Reported, change, installed, lacking
-from tests.bench.contenders.shared.tables import ChangeRow, InventoryRow, OfferRow, now
+from tests.bench.contenders.work.tables import ChangeRow, InventoryRow, OfferRow, now
 
 TABLES = (OfferRow, InventoryRow, ChangeRow)
 SERVICE_PATH = "/tmf-api/ServiceActivationAndConfiguration/v4/service"

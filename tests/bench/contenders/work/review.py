@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.order_v1 import OrderCompleted, OrderConfirmed
-from tests.bench.contenders.shared.tables import SeenRow, now
+from tests.bench.contenders.work.tables import SeenRow, now
 
 TABLES = (SeenRow,)
 

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.event import Event
 from services.chassis.faults import preferred_language
 from services.intake.api.body import FaultyBodyError, read_order
-from tests.bench.contenders.shared.intake import Answer, UnknownKeyError, problem, seller, take
+from tests.bench.contenders.work.intake import Answer, UnknownKeyError, problem, seller, take
 
 Keep = Callable[[AsyncSession, Sequence[Event]], None]
 

@@ -15,9 +15,9 @@ from contracts.offer_v1 import Publication, brussels_day
 from contracts.order_v1 import OrderCompleted
 from contracts.subscription_v1 import SubscriptionChanged
 from services.billing.rules import Entry, Rate, Started, charged_by, commission, decide, lines, offer_code
-from tests.bench.contenders.shared.intake import publications
-from tests.bench.contenders.shared.provisioning import NotCarriedOutError
-from tests.bench.contenders.shared.tables import ChargedRow, CommissionRow, LineRow, OfferRow, RateRow, now
+from tests.bench.contenders.work.intake import publications
+from tests.bench.contenders.work.provisioning import NotCarriedOutError
+from tests.bench.contenders.work.tables import ChargedRow, CommissionRow, LineRow, OfferRow, RateRow, now
 
 TABLES = (OfferRow, RateRow, ChargedRow, LineRow, CommissionRow)
 

@@ -15,7 +15,7 @@ from contracts.notice_v1 import NoticeSent
 from contracts.offer_v1 import Offer
 from services.notification import pages
 from services.notification.rules import Contact, Letter, Notice
-from tests.bench.contenders.shared.tables import CustomerRow, NoticeRow, OfferRow, PartnerRow, now
+from tests.bench.contenders.work.tables import CustomerRow, NoticeRow, OfferRow, PartnerRow, now
 
 TABLES = (OfferRow, PartnerRow, CustomerRow, NoticeRow)
 

@@ -21,7 +21,7 @@ from contracts.order_v1 import Evidence, Order, OrderCompleted, OrderConfirmed, 
 from contracts.subscription_v1 import SubscriptionChanged
 from services.intake.api.body import OrderForm
 from services.intake.rules import Assessment, Facts, assess, step
-from tests.bench.contenders.shared.tables import (
+from tests.bench.contenders.work.tables import (
     CustomerRow,
     EvidenceUseRow,
     IdempotencyRow,
