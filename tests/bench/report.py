@@ -11,6 +11,7 @@ from rich.text import Text
 from tests.bench.results import OUTSIDE, Goal, Outcome, Run, by_contender, middle
 
 KILOBYTE, MEGABYTE = 1e3, 1e6
+SHOWN = 6
 PERCENTILES = ("p50", "p95", "p99")
 
 
@@ -28,9 +29,10 @@ def show(console: Console, outcome: Outcome) -> None:
 
 
 def _by_load(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs of one contender, by what they differ in."""
+    """Runs of one contender, by what they differ in; of many that differ in what is stored only some."""
     found: dict[str, list[Run]] = {}
-    for run in runs:
+    step = max(1, len(runs) // SHOWN) if "stored" in runs[-1].notes else 1
+    for run in runs[::-step][::-1]:
         stored = run.notes.get("stored")
         name = f"{run.wanted_rate:.0f}/s wanted" if run.wanted_rate else "as fast as it can"
         found.setdefault(name if stored is None else f"{stored:,.0f} stored", []).append(run)

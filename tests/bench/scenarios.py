@@ -134,7 +134,7 @@ def stored(theatre: Theatre) -> Outcome:
     """Whether the rate, and each process's memory, stay as they are while orders pile up."""
     runs: list[Run] = []
     wanted = theatre.wanted.stored
-    done, step = 0, max(1000, min(10_000, wanted // 10))
+    done, step = 0, max(200, min(10_000, wanted // 10))
     with theatre.ours() as session:
         theatre.count(session)
         while done < wanted:
