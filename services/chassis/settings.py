@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
 LONGEST_PAUSE_SECONDS = 0.1
 
 

@@ -23,7 +23,7 @@ from tests.bench.stage import REPOSITORY, Stage, fast_network, python
 
 PARTNER, AGENT = "gent-calls", "agent-21"
 CONFIRMING_PARTNER, CONFIRMING_AGENT = "liege-calls", "agent-18"
-AUDIT_SAMPLE_SECONDS = 0.1
+AUDIT_SAMPLE_SECONDS = 0.25
 
 
 class AuditFailedError(Exception):
