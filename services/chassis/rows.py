@@ -17,17 +17,17 @@ from sqlmodel.main import SQLModelMetaclass
 
 Value = TypeVar("Value", bound="Row")
 
-Defaults = tuple[dict[str, Any], dict[str, Callable[[], Any]], frozenset[str]]
+Defaults = tuple[frozenset[str], dict[str, Any], dict[str, Callable[[], Any]]]
 
 
 class _ValueMetaclass(SQLModelMetaclass):
     def __call__(cls, /, **values: Any) -> Any:  # noqa: ANN401, N805 - of a metaclass, an instance of the class
-        constants, factories, required = _defaults(cast("type[Row]", cls))
-        if len(values) < len(constants) + len(factories) + len(required):
+        names, constants, factories = _defaults(cast("type[Row]", cls))
+        if values.keys() != names:
             made = {name: factory() for name, factory in factories.items() if name not in values}
             values = {**constants, **made, **values}
-        if len(values) != len(constants) + len(factories) + len(required):
-            _refuse(cls, values, required)
+            if values.keys() != names:
+                _refuse(cls, values)
         return _made(cls, values)
 
 
@@ -51,23 +51,21 @@ def changed(row: Value, **changes: object) -> Value:
     """Return a row that differs in some columns. Raises TypeError for a column that is none."""
     values = {**row.__dict__, **changes}
     if len(values) != len(row.__dict__):
-        _refuse(type(row), values, frozenset())
+        _refuse(type(row), values)
     return cast("Value", _made(type(row), values))
 
 
 @functools.cache
 def _defaults(cls: type[Row]) -> Defaults:
-    """What a column is where none is given: constants, what makes a fresh one, and those that must be given."""
+    """The columns, and what one is where none is given: constants, and what makes a fresh one."""
     configure_mappers()  # before the first row: until then SQLAlchemy's attributes cannot be read
-    constants, factories, required = {}, {}, set()
+    constants, factories = {}, {}
     for name, field in cls.model_fields.items():
         if field.default_factory is not None:
             factories[name] = cast("Callable[[], Any]", field.default_factory)
         elif field.default is not PydanticUndefined:
             constants[name] = field.default
-        else:
-            required.add(name)
-    return constants, factories, frozenset(required)
+    return frozenset(cls.model_fields), constants, factories
 
 
 def _made(cls: type, values: dict[str, Any]) -> Any:  # noqa: ANN401 - an instance of the class
@@ -82,7 +80,7 @@ def _made(cls: type, values: dict[str, Any]) -> Any:  # noqa: ANN401 - an instan
     return row
 
 
-def _refuse(cls: type, values: dict[str, Any], required: frozenset[str]) -> NoReturn:
-    unknown = sorted(set(values) - set(cast("type[Row]", cls).model_fields))
-    missing = sorted(required - set(values))
+def _refuse(cls: type, values: dict[str, Any]) -> NoReturn:
+    names = set(cast("type[Row]", cls).model_fields)
+    unknown, missing = sorted(set(values) - names), sorted(names - set(values))
     raise TypeError(f"{cls.__name__}: unknown {unknown}, missing {missing}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -12,10 +13,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from services.local.kafka import KafkaError
+from services.local.postgres import PostgresError
+from services.local.supervisor import ProcessError
 from tests.bench import plots, report, results
+from tests.bench.ours import AuditFailedError
+from tests.bench.sampling import NotQuietError
 from tests.bench.scenarios import SCENARIOS, Theatre, Wanted
 from tests.bench.session import Told
-from tests.bench.stage import REPOSITORY, Stage
+from tests.bench.stage import REPOSITORY, LoadFailedError, Stage
+from tests.bench.theirs import PipeFailedError
 
 RESULTS = REPOSITORY / "bench-results"
 QUICK = {"rounds": 1, "seconds": 3.0, "stored": 20_000, "behind": 4_000, "new_orders": 50.0, "audited": 2_000}
@@ -80,5 +87,17 @@ def telling() -> Iterator[Told]:
         yield tell
 
 
+FAILURES = (LoadFailedError, AuditFailedError, PipeFailedError, NotQuietError, KafkaError, PostgresError, ProcessError)
+
+
+def run(command: typer.Typer) -> None:
+    """Run a command line; what went wrong is said without a traceback, with exit code 1."""
+    try:
+        command()
+    except FAILURES as failure:
+        console.print(f"bench: {failure}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+
+
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -17,7 +17,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tests.bench import report
-from tests.bench.__main__ import on_stage
+from tests.bench.__main__ import on_stage, run
 from tests.bench.results import OUTSIDE, Run, by_contender, middle
 from tests.bench.scenarios import Wanted, rate
 
@@ -104,4 +104,4 @@ def _table(now: dict[str, float], stored: dict[str, float], worse: Sequence[str]
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -42,7 +42,7 @@ class UnexpectedAnswerError(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """Where the orders go and where they are seen to be complete.
+    """Where the orders go, in which state they are answered, and where they are seen to be complete.
 
     `mail` is the mail catcher's journal: given, the orders are of the channel telesales and each waits for a yes.
     """
@@ -52,6 +52,7 @@ class Plan:
     kafka: str
     topic: str
     agent: str
+    state: str = "inProgress"
     mail: str | None = None
     connections: int = 32
 
@@ -127,7 +128,7 @@ class Load:
         self._plan = plan
         self._requests = requests
         self._connections = [Connection(url) for url in itertools.islice(itertools.cycle(plan.urls), plan.connections)]
-        self._expected = b"inProgress" if plan.mail is None else b"pending"
+        self._expected = plan.state.encode()
         self._times = Times()
         self._customers = plan.connections if plan.mail else 0
         self._links = _links(Path(plan.mail)) if plan.mail else iter(())

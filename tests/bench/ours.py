@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -69,8 +70,9 @@ class Ours(Stack):
         partner, agent = (CONFIRMING_PARTNER, CONFIRMING_AGENT) if self._confirm else (PARTNER, AGENT)
         urls = [self.description["services"]["intake"]["url"], *self._more_doors]
         key = self.description["keys"]["partners"][partner]
-        mail = str(self.folder / "mail.jsonl") if self._confirm else None
-        return Plan(urls, key, self._stage.bootstrap, "orders", agent, mail)
+        plan = Plan(urls, key, self._stage.bootstrap, "orders", agent)
+        mail = str(self.folder / "mail.jsonl")
+        return replace(plan, state="pending", mail=mail) if self._confirm else plan
 
     @property
     def pids(self) -> Mapping[str, int]:

@@ -20,6 +20,10 @@ from tests.bench.ours import AGENT
 from tests.bench.stage import REPOSITORY, Stage, fast_network, python
 
 
+ANSWERED = {"durable": "acknowledged"}
+"""In which state an order is answered, where not in progress: a workflow does everything after the answer."""
+
+
 class PipeFailedError(Exception):
     """The bare pipe did not do what it was asked."""
 
@@ -56,7 +60,8 @@ class Theirs:
     def plan(self) -> Plan:
         """Where the orders go."""
         urls = [f"http://{HOST}:{self._ports['intake']}"]
-        return Plan(urls, self._key, self._stage.bootstrap, self._contender.completed_topic, AGENT)
+        state = ANSWERED.get(self.name, "inProgress")
+        return Plan(urls, self._key, self._stage.bootstrap, self._contender.completed_topic, AGENT, state)
 
     @property
     def pids(self) -> Mapping[str, int]:

@@ -40,6 +40,15 @@ class Thing(Table, table=True):
     times: int = 1
 
 
+class SharedThing(Table, table=True):
+    """A row that two may make at once."""
+
+    __tablename__: ClassVar[str] = "shared_thing"
+    shared: ClassVar[bool] = True
+    id: str = Field(primary_key=True)
+    times: int = 1
+
+
 _open: dict[AsyncEngine, Connections] = {}
 
 
