@@ -19,7 +19,6 @@ from tests.bench.load import Plan
 from tests.bench.ours import AGENT
 from tests.bench.stage import REPOSITORY, Stage, fast_network, python
 
-
 ANSWERED = {"durable": "acknowledged"}
 """In which state an order is answered, where not in progress: a workflow does everything after the answer."""
 
