@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     batch_wait_ms: int = 10
     batch_pause_ms: int = Field(default=8, description="least pause after a small batch, also of the relay's")
     technical_cases_per_minute: int = 200
-    job_concurrency: int = 16
+    job_concurrency: int = Field(default=64, description="calls to the outside at one time")
     job_attempts: int = Field(default=8, description="calls to the outside before a job gives up")
     job_claim: float = Field(default=30.0, description="seconds after which a dead process's job is taken over")
     lease: float = Field(default=10.0, description="seconds after which another relay or worker may take over")
