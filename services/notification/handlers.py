@@ -22,7 +22,7 @@ from services.chassis import links
 from services.chassis.consuming import consumes
 from services.chassis.job import GaveUp, Job, job
 from services.chassis.rows import changed
-from services.chassis.transaction import Transaction
+from services.chassis.transaction import Places, Transaction
 from services.notification import gateway, pages, rules, store
 from services.notification.gateway import Refused, Sent
 from services.notification.rules import Letter, Notice
@@ -38,10 +38,11 @@ class UnknownNoticeError(LookupError):
 
 
 class SendNotice(Job):
-    """Send a notice; `tried` counts how often something that it needs was not here yet."""
+    """Send a notice, to a customer or a partner; `tried` counts how often something that it needs was not here yet."""
 
     name: ClassVar[str] = "notification.send"
     notice_id: str
+    customer_id: str | None = None
     tried: int = 0
 
 
@@ -109,7 +110,8 @@ def _tell(tx: Transaction, event: OrderEvent, *, asked: bool = False) -> None:
         notice_id = tx.same_id("notice", notice.kind, notice.recipient)
         row = NoticeRow(id=notice_id, order_id=event.order.id, notice=notice, state="waiting", created_at=tx.now)
         tx.add(row)
-        tx.schedule(SendNotice(notice_id=notice_id))
+        customer_id = event.order.customer_id if notice.recipient == "customer" else None
+        tx.schedule(SendNotice(notice_id=notice_id, customer_id=customer_id))
 
 
 async def write_letter(job: SendNotice, tx: Transaction) -> Letter | GaveUp:
@@ -132,11 +134,16 @@ def _link(notice: Notice) -> str | None:
     return f"{settings.public_url}/confirm/{links.sign(settings.link_secret, notice.confirmation_id)}"
 
 
+def _needed(job: SendNotice) -> Places:
+    customer = [(CustomerRow, (job.customer_id,))] if job.customer_id else []
+    return [(NoticeRow, (job.notice_id,)), *customer]
+
+
 @job(
     SendNotice,
     prepare=write_letter,
     call=gateway.send,
-    reads=lambda job: [(NoticeRow, (job.notice_id,))],
+    reads=_needed,
 )
 async def record_outcome(
     job: SendNotice, answer: Sent | Refused | GaveUp, tx: Transaction
@@ -146,7 +153,7 @@ async def record_outcome(
     if isinstance(answer, Sent):
         return [_sent(tx, row, answer)]
     if isinstance(answer, NotYet) and job.tried * AGAIN_REAL_SECONDS < answer.patience:
-        tx.schedule(SendNotice(notice_id=job.notice_id, tried=job.tried + 1), wait=AGAIN_REAL_SECONDS)
+        tx.schedule(job.model_copy(update={"tried": job.tried + 1}), wait=AGAIN_REAL_SECONDS)
         return []
     return _undeliverable(tx, row, answer.reason, answer.language if isinstance(answer, Refused) else None)
 
