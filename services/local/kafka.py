@@ -214,9 +214,10 @@ class Kafka:
     def _format(self) -> None:
         """Prepare the data folders of the brokers that have none yet, side by side."""
         new = [number for number in self._numbers if not (self._data(number) / "meta.properties").exists()]
+        identity = f"--cluster-id={self._cluster_id}"  # as one word: every 64th begins like an option, with "-"
         formatting = [
             processes.spawn(
-                self._java("kafka.tools.StorageTool", "format", "-t", self._cluster_id, "-c", self._configuration(n)),
+                self._java("kafka.tools.StorageTool", "format", identity, "-c", self._configuration(n)),
                 output=subprocess.PIPE,
             )
             for n in new

@@ -1,6 +1,7 @@
 """Embedded Kafka: real brokers that keep their data and survive the loss of one."""
 
 import sys
+import uuid
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -81,6 +82,16 @@ async def test_three_brokers_survive_the_loss_of_one(tmp_path: Path) -> None:
         assert await read(kafka, 3) == [b"all three up", b"one is down", b"it is back"]
     finally:
         kafka.stop()
+
+
+def test_an_identity_that_begins_like_an_option_is_as_good_as_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.local.kafka.uuid.uuid4", lambda: uuid.UUID(bytes=b"\xf8" + b"\x11" * 15))
+    kafka = Kafka(tmp_path)
+    kafka.start(print)
+    kafka.stop()
+    assert kafka._cluster_id.startswith("-")
 
 
 def test_one_that_cannot_start_says_why(tmp_path: Path) -> None:
