@@ -33,7 +33,6 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 class Shape:
     """How rows of a table travel: its columns with what turns their values into PostgreSQL's and back, and the SQL."""
 
-    row_class: type[Row]
     encoders: Encoders
     new: Encoders
     """Of a row that is inserted: without the number that the database gives it."""
@@ -116,7 +115,6 @@ def shape(row_class: type[Row]) -> Shape:
     same = " AND ".join(f"t.{_quoted(key.name)} = k.{_quoted(key.name)}" for key in keys)
     wanted = f"{_unnest(keys)} AS k ({_list(keys)})"
     return Shape(
-        row_class=row_class,
         encoders=tuple((column.name, _encoder(column)) for column in every),
         new=tuple((column.name, _encoder(column)) for column in written),
         decoders=tuple((column.name, _decoder(column)) for column in every),
