@@ -61,6 +61,7 @@ async def test_reading_everything_again_changes_nothing(
         await publish(again, source="billing")
         await desk.case(again.case_id)
         assert [each["id"] for each in await desk.queue(order=order.id)] == [case_id, again.case_id]
+        await desk.caught_up()
         assert await events_of(read_topic, case_id) == [CaseOpened.type]
 
 
