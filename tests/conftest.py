@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +17,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter
+from playwright.async_api import Browser, Page
 
 from contracts.topics import MEBIBYTE, TOPICS
 from services.chassis import broker, telemetry
@@ -24,6 +25,8 @@ from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.local.kafka import Kafka
 from services.local.postgres import Postgres
+from tests import browsing
+from tests.browsing import Browse, Screen
 from tests.harness import MakeDatabase, MovableClock, Publish, RunService, Topics, new_reader, running, settings_for
 
 
@@ -138,3 +141,20 @@ def run_service(kafka: Kafka, make_database: MakeDatabase, reader: AIOKafkaConsu
             yield service
 
     return cast("RunService", run)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """The Chromium of this session; see browsing.chromium."""
+    async with browsing.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browse(chromium: Browser) -> Browse:
+    """Open browser windows; see Browse."""
+
+    def window(screen: Screen = "desktop", *, javascript: bool = True) -> AbstractAsyncContextManager[Page]:
+        return browsing.opened(chromium, screen, javascript=javascript)
+
+    return window
