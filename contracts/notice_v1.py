@@ -9,7 +9,17 @@ from pydantic import AwareDatetime
 from contracts.customer_v1 import Language
 from contracts.event import Event
 
-Kind = Literal["contract-summary", "completed", "cancelled", "rejected", "held", "acknowledged"]
+Kind = Literal[
+    "contract-summary",
+    "confirmation-code",
+    "completed",
+    "cancelled",
+    "rejected",
+    "held",
+    "question",
+    "contact-differs",
+    "acknowledged",
+]
 
 
 class NoticeEvent(Event):

@@ -22,6 +22,7 @@ State = Literal[
     "cancelled",
     "failed",
 ]
+Grounds = Literal["withdrawal", "misquoted", "misencoded", "not-agreed"]
 FINAL: frozenset[State] = frozenset({"completed", "rejected", "cancelled", "failed"})
 
 
@@ -52,6 +53,14 @@ class Evidence(Data):
     sha256: str
 
 
+class EarlierQuote(Data):
+    """Another quote that the partner gave for this customer and offer: in an order, or in a check (then no order)."""
+
+    quote: Quote
+    told_at: AwareDatetime
+    order_id: str | None = None
+
+
 class PriceDecision(Data):
     """A reviewer's decision about the price of one order; an honoured quote carries its own price."""
 
@@ -77,7 +86,9 @@ class Order(Data):
 
     `offer` is the version resolved once at the sale; `price` is what the customer is asked to confirm;
     `subscription_version` is the version it was assessed against (null for a new subscription). `attempt` counts how
-    often it was sent on its way: whoever held it judges it again when it comes with a higher one.
+    often it was sent on its way: whoever held it judges it again when it comes with a higher one. `earlier_quotes` are
+    those that differ from `quote`; `recent_change` is the sum of the changes per month of the last 30 days, this one
+    included; `grounds` says why an order is undone.
     """
 
     id: str
@@ -97,6 +108,9 @@ class Order(Data):
     price: OrderPrice | None = None
     decision: PriceDecision | None = None
     reverses: str | None = None
+    grounds: Grounds | None = None
+    earlier_quotes: tuple[EarlierQuote, ...] = ()
+    recent_change: Money | None = None
     sold_at: AwareDatetime
     received_at: AwareDatetime
     attempt: StrictInt = 0
@@ -125,20 +139,43 @@ class OrderAcknowledged(OrderEvent, type="order.acknowledged.v1"):
 
 
 class OrderHeld(OrderEvent, type="order.held.v1"):
-    """An order is in review; the case lists its discrepancies."""
+    """An order is in review; the case lists its discrepancies.
+
+    `contact_owners` are the customers on file whose contact it gives otherwise, or for somebody else: they are told.
+    """
 
     case_id: str
     codes: tuple[str, ...]
+    contact_owners: tuple[str, ...] = ()
+
+
+class OrderQuestioned(OrderEvent, type="order.questioned.v1"):
+    """A reviewer asks the partner something about a held order, which stays held until somebody decides."""
+
+    case_id: str
+    question: str
+    asked_at: AwareDatetime
+
+
+class OrderAnswered(OrderEvent, type="order.answered.v1"):
+    """The partner answered; evidence that came with the answer is the order's now."""
+
+    case_id: str
+    text: str
+    evidence: Evidence | None = None
+    answered_at: AwareDatetime
 
 
 class OrderPending(OrderEvent, type="order.pending.v1"):
     """The customer is asked: the link's token is signed from `confirmation_id`; without an answer it expires.
 
-    `current_offer` is what the customer has today; null for a new subscription.
+    `current_offer` is what the customer has today; null for a new subscription. `code_required`: a yes also takes the
+    six digits signed from `confirmation_id`, which go to her phone.
     """
 
     confirmation_id: str
     current_offer: OfferRef | None = None
+    code_required: bool = False
     expires_at: AwareDatetime
 
 

@@ -73,6 +73,8 @@ TOPICS = (
         events=(
             order_v1.OrderAcknowledged,
             order_v1.OrderHeld,
+            order_v1.OrderQuestioned,
+            order_v1.OrderAnswered,
             order_v1.OrderPending,
             order_v1.OrderConfirmed,
             order_v1.OrderCancellationRequested,
@@ -86,6 +88,7 @@ TOPICS = (
             "billing": (order_v1.OrderCompleted,),
             "notification": (
                 order_v1.OrderHeld,
+                order_v1.OrderQuestioned,
                 order_v1.OrderPending,
                 order_v1.OrderConfirmed,
                 order_v1.OrderCompleted,

@@ -115,6 +115,12 @@ _TEXTS: dict[str, dict[str, str]] = {
         "de": "diese Entscheidung ist noch nicht verfügbar",
         "en": "this decision is not available yet",
     },
+    "text.personal": {
+        "fr": "dites-le sans noms, adresses ni numéros de personnes",
+        "nl": "zeg het zonder namen, adressen of nummers van personen",
+        "de": "sagen Sie es ohne Namen, Adressen und Nummern von Personen",
+        "en": "say it without names, addresses and numbers of people",
+    },
     "action.not-available": {
         "fr": "cette action n'est pas encore disponible",
         "nl": "deze actie is nog niet beschikbaar",

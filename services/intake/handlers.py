@@ -14,6 +14,7 @@ from contracts.order_v1 import (
     OrderConfirmed,
     OrderHeld,
     OrderPending,
+    OrderQuestioned,
     OrderRejected,
     PriceDecision,
 )
@@ -128,10 +129,21 @@ async def hold_charge(event: ChargeHeld, tx: Transaction) -> list[OrderHeld]:
 @consumes(CaseDecided)
 async def carry_out_decision(
     event: CaseDecided, tx: Transaction
-) -> list[OrderPending | OrderHeld | OrderRejected | OrderCancelled | OrderCancellationRequested | OrderConfirmed]:
+) -> list[
+    OrderPending
+    | OrderHeld
+    | OrderQuestioned
+    | OrderRejected
+    | OrderCancelled
+    | OrderCancellationRequested
+    | OrderConfirmed
+]:
     """Answer a reviewer's decision with an order event; about a case that holds the order no more it is overtaken."""
     row = await tx.get(OrderRow, event.order_id) if event.order_id else None
     if row is None or row.state != "held" or row.case_id != event.case_id:
+        return []
+    if event.decision == "ask_partner":
+        life.question(tx, row, event.reviewer, event.reason)
         return []
     row = changed(row, resolved=sorted({*row.resolved, *event.codes}))
     match event.decision:

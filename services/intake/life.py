@@ -11,13 +11,16 @@ from contracts.invoice_v1 import in_force
 from contracts.offer_v1 import OfferRef, brussels_day
 from contracts.order_v1 import (
     Discrepancy,
+    Evidence,
     OrderAcknowledged,
+    OrderAnswered,
     OrderCancellationRequested,
     OrderCancelled,
     OrderCompleted,
     OrderConfirmed,
     OrderHeld,
     OrderPending,
+    OrderQuestioned,
     OrderRejected,
     State,
 )
@@ -166,6 +169,26 @@ def held_by(tx: Transaction, row: OrderRow, found: Sequence[Discrepancy], case_i
     return row
 
 
+def question(tx: Transaction, row: OrderRow, by: str, asked: str) -> OrderRow:
+    """Ask the partner about a held order; it stays held, and whatever was asked before is asked no more."""
+    row = changed(move(tx, row, "held", by, asked), question=asked)
+    tx.put(row)
+    tx.publish(OrderQuestioned(order=row.order, case_id=row.case_id or "", question=asked, asked_at=tx.now))
+    return row
+
+
+async def answer(tx: Transaction, row: OrderRow, by: str, text: str, evidence: Evidence | None) -> OrderRow:
+    """Hand the partner's answer to review; evidence that proves no other order is this one's from now on."""
+    if evidence is not None:
+        await store.claim(tx, evidence, row.id)
+        row = changed(row, order=row.order.model_copy(update={"evidence": evidence}))
+    row = move(tx, row, "held", by, "answered")
+    tx.publish(
+        OrderAnswered(order=row.order, case_id=row.case_id or "", text=text, evidence=evidence, answered_at=tx.now)
+    )
+    return row
+
+
 async def ask(tx: Transaction, row: OrderRow, by: str) -> OrderRow:
     """Ask the customer: no contract exists before the yes (S2). An earlier question is answered no more."""
     confirmation = ConfirmationRow(
@@ -272,7 +295,7 @@ async def pass_turn(tx: Transaction, row: OrderRow) -> None:
 def move(tx: Transaction, row: OrderRow, state: State, by: str, reason: str | None = None) -> OrderRow:
     """Change an order's state, guarded, and write it down with who and why."""
     entry = store.history_entry(rules.step(row.state, state), tx.now, by, reason)  # type: ignore[arg-type]
-    row = changed(row, state=state, history=[*row.history, entry], updated_at=tx.now)
+    row = changed(row, state=state, question=None, history=[*row.history, entry], updated_at=tx.now)
     tx.put(row)
     return row
 

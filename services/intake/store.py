@@ -43,6 +43,7 @@ class OrderRow(Table, table=True):
     discrepancies: tuple[Discrepancy, ...] = Field(sa_column=Column(Json(tuple[Discrepancy, ...]), nullable=False))
     resolved: list[str] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
     case_id: str | None = None
+    question: str | None = None
     confirmation_id: str | None = None
     attempt: int = 0
     changed_version: int | None = None

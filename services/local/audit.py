@@ -37,6 +37,8 @@ __all__ = ["CHECKS", "Evidence", "Finding", "gather", "judge"]
 EVENT_STATES = {
     "order.acknowledged.v1": "acknowledged",
     "order.held.v1": "held",
+    "order.questioned.v1": "held",
+    "order.answered.v1": "held",
     "order.pending.v1": "pending",
     "order.confirmed.v1": "inProgress",
     "order.cancellation-requested.v1": "assessingCancellation",

@@ -16,6 +16,7 @@ from contracts.order_v1 import (
     OrderEvent,
     OrderHeld,
     OrderPending,
+    OrderQuestioned,
     OrderRejected,
 )
 from services.chassis import links
@@ -83,7 +84,13 @@ async def send_summary_of_signed_contract(event: OrderConfirmed, tx: Transaction
 
 @consumes(OrderHeld)
 async def tell_partner_of_review(event: OrderHeld, tx: Transaction) -> None:
-    """Tell the partner that the order is in review, and why."""
+    """Tell the partner that the order is in review, and why; and whoever's contact on file it gives otherwise."""
+    _tell(tx, event)
+
+
+@consumes(OrderQuestioned)
+async def ask_partner(event: OrderQuestioned, tx: Transaction) -> None:
+    """Hand a reviewer's question to the partner."""
     _tell(tx, event)
 
 
@@ -107,10 +114,11 @@ async def tell_of_cancellation(event: OrderCancelled, tx: Transaction) -> None:
 
 def _tell(tx: Transaction, event: OrderEvent, *, asked: bool = False) -> None:
     for notice in rules.notices(event, asked=asked):
-        notice_id = tx.same_id("notice", notice.kind, notice.recipient)
+        notice_id = tx.same_id("notice", notice.kind, notice.recipient, *filter(None, [notice.customer_id]))
         row = NoticeRow(id=notice_id, order_id=event.order.id, notice=notice, state="waiting", created_at=tx.now)
         tx.add(row)
-        customer_id = event.order.customer_id if notice.recipient == "customer" else None
+        owner = notice.customer_id or event.order.customer_id
+        customer_id = owner if notice.recipient == "customer" else None
         tx.schedule(SendNotice(notice_id=notice_id, customer_id=customer_id))
 
 

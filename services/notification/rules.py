@@ -20,6 +20,7 @@ from contracts.order_v1 import (
     OrderEvent,
     OrderHeld,
     OrderPending,
+    OrderQuestioned,
     OrderRejected,
 )
 
@@ -29,12 +30,14 @@ Recipient = Literal["customer", "partner"]
 class Notice(Data):
     """What is to be told to whom about an order; who that is and where they read is looked up when it is sent.
 
-    A contract summary without `confirmation_id` asks nothing: the customer signed the contract on paper.
+    A contract summary without `confirmation_id` asks nothing: the customer signed the contract on paper. `customer_id`
+    is the customer who is told, where it is not the order's.
     """
 
     kind: Kind
     recipient: Recipient
     order: Order
+    customer_id: str | None = None
     current_offer: OfferRef | None = None
     confirmation_id: str | None = None
     expires_at: AwareDatetime | None = None
@@ -44,7 +47,7 @@ class Notice(Data):
     @property
     def offers(self) -> tuple[OfferRef, ...]:
         """The offers that it speaks of: a customer reads what she has and gets, a partner only codes."""
-        if self.recipient == "partner":
+        if self.recipient == "partner" or self.kind == "contact-differs":
             return ()
         return tuple(ref for ref in (self.current_offer, self.order.offer) if ref)
 
@@ -79,14 +82,21 @@ def notices(event: OrderEvent, *, asked: bool = False) -> list[Notice]:
         case OrderPending() | OrderConfirmed(medium="signed-contract"):
             return [_summary(event)]
         case OrderHeld():
-            return [Notice(kind="held", recipient="partner", order=order, codes=event.codes)]
+            held = Notice(kind="held", recipient="partner", order=order, codes=event.codes)
+            return [held, *(_contact_differs(order, each) for each in event.contact_owners)]
+        case OrderQuestioned():
+            return [Notice(kind="question", recipient="partner", order=order, reason=event.question)]
         case OrderCompleted():
             return _ended("completed", order, asked=True)
-        case OrderRejected():
-            return _ended("rejected", order, event.reason, asked=asked)
-        case OrderCancelled():
-            return _ended("cancelled", order, event.reason, asked=asked)
+        case OrderRejected() | OrderCancelled():
+            kind: Kind = "rejected" if isinstance(event, OrderRejected) else "cancelled"
+            return _ended(kind, order, event.reason, asked=asked)
     return []
+
+
+def _contact_differs(order: Order, owner: str) -> Notice:
+    """Whoever is on file hears that somebody gave another contact for her, or hers for somebody else."""
+    return Notice(kind="contact-differs", recipient="customer", order=order, customer_id=owner)
 
 
 def _summary(event: OrderPending | OrderConfirmed) -> Notice:

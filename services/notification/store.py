@@ -70,7 +70,7 @@ async def contact(tx: Transaction, notice: Notice) -> Contact | None:
     if notice.recipient == "partner":
         partner = (await tx.reference(PartnerRow, _by_id)).get(notice.order.partner)
         return Contact(partner.email, partner.language) if partner else None
-    found = await tx.get(CustomerRow, notice.order.customer_id)
+    found = await tx.get(CustomerRow, notice.customer_id or notice.order.customer_id)
     return Contact(found.customer.email, found.customer.language, found.customer.name) if found else None
 
 

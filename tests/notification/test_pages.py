@@ -159,7 +159,7 @@ def test_completion_says_what_she_has_and_pays_now(language: Language) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("kind", ["held", "completed", "cancelled", "rejected"])
+@pytest.mark.parametrize("kind", ["held", "question", "completed", "cancelled", "rejected"])
 def test_a_partner_reads_the_reference_and_the_state(language: Language, kind: str) -> None:
     notice = Notice.model_validate(
         {"kind": kind, "recipient": "partner", "order": order(), "codes": ("price.change",), "reason": "a duplicate"}
@@ -175,7 +175,7 @@ def test_a_partner_reads_the_reference_and_the_state(language: Language, kind: s
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("kind", ["cancelled", "rejected"])
+@pytest.mark.parametrize("kind", ["cancelled", "rejected", "contact-differs"])
 def test_the_customer_reads_that_nothing_changes(language: Language, kind: str) -> None:
     notice = Notice.model_validate({"kind": kind, "recipient": "customer", "order": order()})
     letter = pages.letter(notice, Contact("valerie@example.org", language, "Valérie D."), OFFERS, None)

@@ -9,6 +9,7 @@ from contracts.order_v1 import (
     OrderEvent,
     OrderHeld,
     OrderPending,
+    OrderQuestioned,
     OrderRejected,
 )
 from services.notification.rules import Notice, named, notices
@@ -78,3 +79,14 @@ def test_an_offer_is_found_by_code_and_version() -> None:
     assert named(MAX, OFFERS) == OFFERS[1]
     assert named(MAX.model_copy(update={"version": 1}), OFFERS) is None
     assert named(None, OFFERS) is None
+
+
+def test_a_question_goes_to_the_partner_in_the_reviewers_words() -> None:
+    event = OrderQuestioned(order=order(), case_id="case-1", question="What was told?", asked_at=START)
+    assert notices(event) == [Notice(kind="question", recipient="partner", order=order(), reason="What was told?")]
+
+
+def test_whoevers_contact_is_given_otherwise_is_told_and_nothing_of_the_order() -> None:
+    event = OrderHeld(order=order(), case_id="case-1", codes=("contact.unverified",), contact_owners=("cust-7",))
+    assert told(event) == [("partner", "held"), ("customer", "contact-differs")]
+    assert (notices(event)[1].customer_id, notices(event)[1].offers) == ("cust-7", ())

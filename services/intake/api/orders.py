@@ -194,8 +194,20 @@ async def get_order(order_id: str, request: Request, seller: Seller) -> dict[str
 
     row = await look(request, find)
     if row is None:
-        raise Problem(404, "order.unknown", "there is no such order")
+        raise _unknown()
     return view(row)
+
+
+async def mine(tx: Transaction, seller: Principal, order_id: str) -> OrderRow:
+    """Read and lock an order of a seller's own. Raises Problem 404."""
+    row = await tx.get(OrderRow, order_id)
+    if row is None or _only(seller) not in {None, row.partner}:
+        raise _unknown()
+    return row
+
+
+def _unknown() -> Problem:
+    return Problem(404, "order.unknown", "there is no such order")
 
 
 @router.get("/v1/orders")
@@ -280,6 +292,7 @@ def view(row: OrderRow) -> dict[str, Any]:
         "price": order.price.model_dump(mode="json") if order.price else None,
         "discrepancies": [each.model_dump(mode="json") for each in row.discrepancies],
         "case_id": row.case_id if row.state == "held" else None,
+        "question": row.question,
         "history": row.history,
         "created_at": _zulu(row.created_at),
         "updated_at": _zulu(row.updated_at),

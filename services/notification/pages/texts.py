@@ -37,6 +37,12 @@ SUBJECTS: dict[str, Texts] = {
         "de": "Ihre Bestellung ist nicht angenommen: Nichts ändert sich",
         "en": "Your order was not accepted: nothing changes",
     },
+    "contact-differs": {
+        "fr": "Une commande donne un autre contact que le vôtre, ou le vôtre pour quelqu'un d'autre",
+        "nl": "Een bestelling vermeldt een ander contact dan het uwe, of het uwe voor iemand anders",
+        "de": "Eine Bestellung nennt einen anderen Kontakt als Ihren, oder Ihren für jemand anderen",
+        "en": "An order gives another contact than yours, or yours for somebody else",
+    },
 }
 """To the customer, by kind of notice; `signed-contract` is the summary of one that she signed on paper."""
 
@@ -79,10 +85,26 @@ INTROS: dict[str, Texts] = {
         "de": "Für Sie ändert sich nichts: weder Ihre Dienste noch Ihr Preis. Sie müssen nichts tun.",
         "en": "Nothing changes for you: neither your services nor your price. There is nothing you need to do.",
     },
+    "contact-differs": {
+        "fr": "Nous avons arrêté cette commande et nous vous écrivons au contact que nous connaissons. Rien n'a "
+        "changé, et vous ne devez rien faire. Si personne ne vous a appelé, dites-le-nous.",
+        "nl": "We hebben deze bestelling tegengehouden en schrijven u op het contact dat we kennen. Er is niets "
+        "veranderd en u hoeft niets te doen. Heeft niemand u gebeld, zeg het ons dan.",
+        "de": "Wir haben diese Bestellung angehalten und schreiben Ihnen an den Kontakt, den wir kennen. Nichts hat "
+        "sich geändert, und Sie müssen nichts tun. Hat Sie niemand angerufen, sagen Sie es uns.",
+        "en": "We stopped this order and write to you at the contact that we know. Nothing has changed, and there is "
+        "nothing you need to do. If nobody called you, tell us.",
+    },
 }
 """The first paragraph to the customer, by kind of notice as above."""
 
 PARTNER: dict[str, Texts] = {
+    "question": {
+        "fr": "Un réviseur vous pose une question sur la commande {reference}. Répondez par POST /v1/orders/…/answers.",
+        "nl": "Een beoordelaar stelt u een vraag over bestelling {reference}. Antwoord via POST /v1/orders/…/answers.",
+        "de": "Ein Prüfer hat eine Frage zur Bestellung {reference}. Antworten Sie mit POST /v1/orders/…/answers.",
+        "en": "A reviewer asks you something about order {reference}. Answer with POST /v1/orders/…/answers.",
+    },
     "held": {
         "fr": "La commande {reference} est en révision. Elle continue dès qu'un réviseur a décidé.",
         "nl": "Bestelling {reference} wordt nagekeken. Ze gaat verder zodra een beoordelaar beslist heeft.",
