@@ -30,13 +30,14 @@ bench: $(BENCH_INSTALLED) ## how fast it is, beside other ways to do the same (A
 bench-check: $(BENCH_INSTALLED) ## whether anything got slower than tests/bench/stored.json says (ARGS=--store for new ones)
 	@$(BIN)/python -m tests.bench.check $(ARGS)
 
-check: $(INSTALLED) ## lint, format, types and import rules
+check: $(INSTALLED) ## lint, format, types, import rules, and that no change of an event breaks its readers
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m tests.contracts.schemas --check
 
-schemas: $(INSTALLED) ## freeze the JSON Schemas of all events anew; then look at their diff
+schemas: $(INSTALLED) ## freeze the JSON Schemas of all events anew, unless that breaks readers; then look at their diff
 	@$(BIN)/python -m tests.contracts.schemas
 
 lock: $(INSTALLED) ## pin dependencies anew in deploy/locks/ (ARGS=--upgrade for newer versions)

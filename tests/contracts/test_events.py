@@ -21,7 +21,7 @@ from contracts.order_v1 import OrderHeld
 from contracts.topics import BY_EVENT, SERVICES, TOPICS
 from tests.contracts import schemas
 
-EVENTS = sorted(REGISTRY.values(), key=lambda event: event.type)
+EVENTS = schemas.EVENTS
 FOLDER = Path(__file__).parents[2] / "contracts/examples"
 EXAMPLES = sorted(FOLDER.glob("*.json"))
 PERSONAL = {"name", "names", "email", "phone", "birth_date", "address"}
