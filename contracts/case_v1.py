@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from contracts.event import Event
+from contracts.event import Data, Event
 from contracts.order_v1 import Discrepancy
 
 Decision = Literal[
@@ -19,6 +19,17 @@ Decision = Literal[
     "send_again",
     "set_aside",
 ]
+
+
+class Corrections(Data):
+    """What a reviewer puts right in an order that was encoded wrongly; what is absent stays as it was.
+
+    What the agent told the customer is no part of it: a quote is evidence, and is honoured or not.
+    """
+
+    agent: str | None = None
+    offer: str | None = None
+    removals: tuple[str, ...] | None = None
 
 
 class CaseEvent(Event):
@@ -52,7 +63,9 @@ class CaseOpened(CaseEvent, type="case.opened.v1"):
 class CaseDecided(CaseEvent, type="case.decided.v1"):
     """A reviewer asks for a decision to be carried out: intake answers a business one, the failed services a technical.
 
-    `approved_by` names the second reviewer where the amount asked for two.
+    `approved_by` names the second reviewer where the amount asked for two. With `ask_partner` the reason is the
+    question, in time until `answer_by`; with `correct_and_resubmit` the order is judged again, put right as
+    `corrections` say.
     """
 
     decision: Decision
@@ -61,6 +74,8 @@ class CaseDecided(CaseEvent, type="case.decided.v1"):
     reviewer: str
     approved_by: str | None = None
     services: tuple[str, ...] = ()
+    corrections: Corrections | None = None
+    answer_by: AwareDatetime | None = None
     decided_at: AwareDatetime
 
 

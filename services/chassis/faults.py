@@ -109,11 +109,17 @@ _TEXTS: dict[str, dict[str, str]] = {
         "de": "der Fall hat diesen Code nicht",
         "en": "the case has no such code",
     },
-    "decision.not-available": {
-        "fr": "cette décision n'est pas encore disponible",
-        "nl": "deze beslissing is nog niet beschikbaar",
-        "de": "diese Entscheidung ist noch nicht verfügbar",
-        "en": "this decision is not available yet",
+    "corrections.missing": {
+        "fr": "dites ce qui est à corriger",
+        "nl": "zeg wat er verbeterd wordt",
+        "de": "sagen Sie, was berichtigt wird",
+        "en": "say what is put right",
+    },
+    "corrections.unexpected": {
+        "fr": "seule correct_and_resubmit corrige quelque chose",
+        "nl": "alleen correct_and_resubmit verbetert iets",
+        "de": "nur correct_and_resubmit berichtigt etwas",
+        "en": "only correct_and_resubmit puts something right",
     },
     "text.personal": {
         "fr": "dites-le sans noms, adresses ni numéros de personnes",

@@ -5,4 +5,4 @@ from services.review import api, handlers
 from services.review.settings import Settings
 
 if __name__ == "__main__":
-    Service("review", Settings(), handlers=handlers, routers=(api.router,)).run()
+    Service("review", Settings(), handlers=handlers, routers=api.routers).run()

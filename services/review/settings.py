@@ -15,3 +15,6 @@ class Settings(ChassisSettings):
 
     approval_above_minor: int = 2000
     """What a quote may be honoured for over twelve months before a second reviewer is needed."""
+
+    partner_answer_seconds: int = 2 * 24 * 3600
+    """How long a partner has to answer a reviewer's question before the case comes back into the queue."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import BigInteger, Column, Index, Text, select, tuple_
+from sqlalchemy import BigInteger, Column, Index, Text, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, col
@@ -18,10 +18,13 @@ from contracts.topics import BY_EVENT
 from services.chassis.database import ApiKey, Json, moment
 from services.chassis.rows import Row
 from services.chassis.transaction import Transaction
-from services.review.rules import CLOSED, Case, Standing
+from services.review.rules.cases import CLOSED, Case, cause
+from services.review.rules.following import Standing
 
 Place = tuple[bool, datetime, str]
 """Where a case stands in the queue: open ones before closed ones, the oldest due first."""
+
+LONGEST_TIMELINE = 500
 
 
 class Table(Row, registry=registry()):
@@ -45,6 +48,7 @@ class CaseRow(Table, table=True):
     owner: str | None = Field(default=None, index=True)
     partner: str | None = Field(default=None, index=True)
     order_id: str | None = Field(default=None, index=True)
+    cause: str | None = Field(default=None, index=True)
     case: Case = Field(sa_column=Column(Json(Case), nullable=False))
 
 
@@ -76,9 +80,14 @@ class SeenRow(Table, table=True):
     """One event that review saw of an order or a case; `at` is when it happened."""
 
     __tablename__: ClassVar[str] = "seen"
-    __table_args__ = (Index("seen_order", "order_id", "at", "id"), Index("seen_case", "case_id", "at", "id"))
+    __table_args__ = (
+        Index("seen_order", "order_id", "at", "id"),
+        Index("seen_case", "case_id", "at", "id"),
+        Index("seen_customer", "customer_id", "at", "id"),
+    )
     id: str = Field(primary_key=True)
     order_id: str | None = None
+    customer_id: str | None = None
     case_id: str | None = None
     event_id: str
     type: str
@@ -104,6 +113,7 @@ def keep(tx: Transaction, kept: Case) -> None:
             owner=kept.owner,
             partner=kept.partner,
             order_id=kept.order_id,
+            cause=cause(kept),
             case=kept,
         )
     )
@@ -142,20 +152,22 @@ async def reviewers(tx: Transaction) -> list[tuple[str, list[str]]]:
     return [(row.holder, row.attributes.get("works_for", [])) for row in rows]
 
 
-def saw(
-    tx: Transaction,
-    event: Event,
-    *,
-    order_id: str | None = None,
-    case_id: str | None = None,
-    event_id: str | None = None,
-) -> None:
+class About(NamedTuple):
+    """What an event is about, as far as it says."""
+
+    order_id: str | None = None
+    case_id: str | None = None
+    customer_id: str | None = None
+
+
+def saw(tx: Transaction, event: Event, about: About, event_id: str | None = None) -> None:
     """Write an event into the timeline: the one that is being handled, or one of ours by its id."""
     tx.add(
         SeenRow(
             id=tx.new_id(),
-            order_id=order_id,
-            case_id=case_id,
+            order_id=about.order_id,
+            case_id=about.case_id,
+            customer_id=about.customer_id,
             event_id=event_id or tx.cause.id,
             type=event.type,
             topic=BY_EVENT[type(event)].name,
@@ -185,9 +197,11 @@ async def message(tx: Transaction, case_id: str) -> MessageRow | None:
 
 
 async def timeline(tx: Transaction, of: Case) -> list[SeenRow]:
-    """What was seen of a case's order (or of the case alone), oldest first."""
-    mine = col(SeenRow.order_id) == of.order_id if of.order_id else col(SeenRow.case_id) == of.id
-    return await tx.select(SeenRow, select(SeenRow).where(mine).order_by(col(SeenRow.at), col(SeenRow.id)))
+    """What was seen of a case, of its order and of its customer's other orders, oldest first."""
+    known = ((SeenRow.case_id, of.id), (SeenRow.order_id, of.order_id), (SeenRow.customer_id, of.customer_id))
+    mine = or_(*(col(column) == value for column, value in known if value is not None))
+    latest = select(SeenRow).where(mine).order_by(col(SeenRow.at).desc(), col(SeenRow.id).desc())
+    return list(reversed(await tx.select(SeenRow, latest.limit(LONGEST_TIMELINE))))
 
 
 async def queue(tx: Transaction, filters: dict[str, str], after: Place | None, limit: int) -> list[CaseRow]:

@@ -15,5 +15,5 @@ from tests.review.desk import Desk
 @pytest_asyncio.fixture
 async def desk(run_service: RunService, publish: Publish) -> AsyncIterator[Desk]:
     """The doors of a running review."""
-    async with run_service("review", handlers, routers=(api.router,), settings=Settings) as service:
+    async with run_service("review", handlers, routers=api.routers, settings=Settings) as service:
         yield await Desk.opened(service, publish)

@@ -54,7 +54,7 @@ async def test_reading_everything_again_changes_nothing(
     judged = found(case_id, of=order)
     envelope = publish.envelope(judged, "intake")
     again = found(new_case(), of=order)
-    async with run_service("review", handlers, routers=(api.router,), settings=Settings) as service:
+    async with run_service("review", handlers, routers=api.routers, settings=Settings) as service:
         desk = await Desk.opened(service, publish)
         for _ in range(3):
             await publish.raw("dead-letters", judged.to_value(), judged.key.encode(), envelope.headers())

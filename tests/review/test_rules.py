@@ -7,8 +7,9 @@ import pytest
 
 from contracts.case_v1 import CaseClosed, CaseDecided, CaseOpened, Decision
 from contracts.order_v1 import OrderEvent
-from services.review import rules
-from services.review.rules import By, Case, Failure, Made, News, Standing
+from services.review.rules import cases, decisions, following
+from services.review.rules.cases import By, Case, Failure, Made
+from services.review.rules.following import News, Standing
 from tests.review import samples
 from tests.review.samples import NOW, discrepancy, euros, found, letter, order
 
@@ -20,13 +21,13 @@ MOVED_ON = [samples.pending(ORDER), samples.confirmed(ORDER), *FINAL]
 
 def case(*codes: str, **changes: Any) -> Case:
     """An open case about ORDER."""
-    return rules.opened(found("case-1", *codes, of=ORDER), NOW).model_copy(update=changes)
+    return cases.opened(found("case-1", *codes, of=ORDER), NOW).model_copy(update=changes)
 
 
 def technical(*services: str) -> Case:
-    opened = rules.failed(None, letter(service=services[0]), NOW)
+    opened = cases.failed(None, letter(service=services[0]), NOW)
     for service in services[1:]:
-        opened = rules.failed(opened, letter(service=service), NOW)
+        opened = cases.failed(opened, letter(service=service), NOW)
     return opened
 
 
@@ -48,13 +49,13 @@ def news(event: OrderEvent, caused_by: str | None = None, event_id: str = "e-1")
 def standing(*events: OrderEvent) -> Standing:
     now = Standing()
     for number, event in enumerate(events, 1):
-        now = rules.after(now, news(event, event_id=f"e-{number}"))
+        now = following.after(now, news(event, event_id=f"e-{number}"))
     return now
 
 
 def test_a_judgement_opens_a_case_with_all_its_codes_once() -> None:
     judged = found("case-1", "price.change", "price.monthly", "price.change", of=ORDER)
-    assert rules.opened(judged, NOW) == Case(
+    assert cases.opened(judged, NOW) == Case(
         id="case-1",
         codes=("price.change", "price.monthly"),
         due_at=NOW + timedelta(hours=4),
@@ -80,7 +81,7 @@ def test_a_judgement_opens_a_case_with_all_its_codes_once() -> None:
     ],
 )
 def test_a_case_is_due_when_its_most_urgent_code_is(codes: tuple[str, ...], minutes: int) -> None:
-    assert rules.due(codes, NOW) == NOW + timedelta(minutes=minutes)
+    assert cases.due(codes, NOW) == NOW + timedelta(minutes=minutes)
 
 
 def test_a_message_has_one_case_however_many_services_fail_on_it() -> None:
@@ -89,8 +90,8 @@ def test_a_message_has_one_case_however_many_services_fail_on_it() -> None:
 
 
 def test_a_decided_case_opens_again_when_the_message_fails_again() -> None:
-    decided = rules.decided(technical("billing"), made("send_again"))
-    again = rules.failed(decided, letter(attempt=2, code="message.unhandled"), LATER)
+    decided = decisions.decided(technical("billing"), made("send_again"))
+    again = cases.failed(decided, letter(attempt=2, code="message.unhandled"), LATER)
     assert (again.state, again.codes, again.decision) == ("open", ("message.unhandled",), None)
     assert [each.attempt for each in again.failures] == [2]
     assert again.decisions == (made("send_again"),)
@@ -98,16 +99,16 @@ def test_a_decided_case_opens_again_when_the_message_fails_again() -> None:
 
 def test_a_closed_case_opens_again_when_one_more_service_fails_on_the_message() -> None:
     by = By(type="message.released.v1", id="r-1")
-    applied = rules.released(technical("billing"), samples.released(), by, NOW)
-    again = rules.failed(applied, letter(service="provisioning"), LATER)
+    applied = cases.released(technical("billing"), samples.released(), by, NOW)
+    again = cases.failed(applied, letter(service="provisioning"), LATER)
     assert (again.state, again.closed_by, again.waiting_services) == ("open", None, ("provisioning",))
 
 
 def test_a_message_is_done_with_when_every_service_has_answered() -> None:
     by = By(type="message.released.v1", id="r-1")
-    half = rules.released(technical("billing", "provisioning"), samples.released(service="billing"), by, LATER)
+    half = cases.released(technical("billing", "provisioning"), samples.released(service="billing"), by, LATER)
     assert (half.state, half.waiting_services) == ("open", ("provisioning",))
-    whole = rules.released(half, samples.released(service="provisioning"), by, LATER)
+    whole = cases.released(half, samples.released(service="provisioning"), by, LATER)
     assert (whole.state, whole.closed_by, whole.closed_at) == ("applied", by, LATER)
 
 
@@ -130,12 +131,12 @@ def test_an_order_that_ended_has_left_every_case(event: OrderEvent) -> None:
 
 def test_a_request_to_cancel_leaves_no_case_yet() -> None:
     held = standing(samples.held(ORDER, "case-1"))
-    assert rules.after(held, news(samples.cancellation_requested(ORDER))) == held
+    assert following.after(held, news(samples.cancellation_requested(ORDER))) == held
 
 
 def test_an_order_held_for_another_case_leaves_the_first_alone() -> None:
     both = standing(samples.held(ORDER, "case-1"), samples.held(ORDER, "case-2"))
-    assert rules.followed(case(), both, news(samples.held(ORDER, "case-2"))) == case()
+    assert following.followed(case(), both, news(samples.held(ORDER, "case-2"))) == case()
 
 
 @pytest.mark.parametrize(
@@ -144,36 +145,36 @@ def test_an_order_held_for_another_case_leaves_the_first_alone() -> None:
     ids=lambda event: event.type,
 )
 def test_a_case_is_applied_by_whatever_its_decision_caused(event: OrderEvent) -> None:
-    decided = rules.decided(case(), made())
-    after = rules.followed(decided, standing(samples.held(ORDER, "case-1"), event), news(event, "d-1"))
+    decided = decisions.decided(case(), made())
+    after = following.followed(decided, standing(samples.held(ORDER, "case-1"), event), news(event, "d-1"))
     assert (after.state, after.closed_by, after.closed_at) == ("applied", By(type=event.type, id="e-1"), LATER)
 
 
 def test_a_decision_that_leaves_codes_opens_the_case_again_with_those() -> None:
-    decided = rules.decided(case("price.change", "evidence.missing"), made())
+    decided = decisions.decided(case("price.change", "evidence.missing"), made())
     held = samples.held(ORDER, "case-1", "evidence.missing")
-    after = rules.followed(decided, standing(held), news(held, "d-1"))
+    after = following.followed(decided, standing(held), news(held, "d-1"))
     assert (after.state, after.codes, after.decision) == ("open", ("evidence.missing",), None)
     assert after.decisions == (made(),)
 
 
 def test_a_decided_case_is_overtaken_by_an_end_that_it_did_not_cause() -> None:
-    decided = rules.decided(case(), made())
+    decided = decisions.decided(case(), made())
     cancelled = samples.cancelled(ORDER)
-    after = rules.followed(decided, standing(cancelled), news(cancelled, "somebody else"))
+    after = following.followed(decided, standing(cancelled), news(cancelled, "somebody else"))
     assert (after.state, after.closed_by) == ("overtaken", By(type="order.cancelled.v1", id="e-1"))
 
 
 def test_a_case_that_waits_for_approval_is_overtaken_too() -> None:
-    waiting = rules.decided(case(), made("honour_quote", event_id=None))
+    waiting = decisions.decided(case(), made("honour_quote", event_id=None))
     cancelled = samples.cancelled(ORDER)
-    assert rules.followed(waiting, standing(cancelled), news(cancelled)).state == "overtaken"
+    assert following.followed(waiting, standing(cancelled), news(cancelled)).state == "overtaken"
 
 
 def test_a_closed_case_stays_as_it_was_closed() -> None:
     by = By(type="order.pending.v1", id="e-0")
-    applied = rules.closed(case(), "applied", by, NOW)
-    assert rules.followed(applied, standing(samples.cancelled(ORDER)), news(samples.cancelled(ORDER))) == applied
+    applied = cases.closed(case(), "applied", by, NOW)
+    assert following.followed(applied, standing(samples.cancelled(ORDER)), news(samples.cancelled(ORDER))) == applied
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_a_closed_case_stays_as_it_was_closed() -> None:
     ],
 )
 def test_a_decision_fits_the_codes_that_it_resolves(decision: Decision, codes: tuple[str, ...]) -> None:
-    assert rules.unfit(case(*codes), decision, codes, confirmed=False) is None
+    assert decisions.unfit(case(*codes), decision, codes, confirmed=False) is None
 
 
 @pytest.mark.parametrize(
@@ -204,7 +205,7 @@ def test_a_decision_fits_the_codes_that_it_resolves(decision: Decision, codes: t
     ],
 )
 def test_a_decision_does_not_fit_codes_that_it_cannot_resolve(decision: Decision, codes: tuple[str, ...]) -> None:
-    unfit = rules.unfit(case(*codes), decision, codes, confirmed=False)
+    unfit = decisions.unfit(case(*codes), decision, codes, confirmed=False)
     assert unfit is not None
     assert unfit.pointer == "/codes"
     assert codes[-1] in unfit.detail
@@ -212,51 +213,51 @@ def test_a_decision_does_not_fit_codes_that_it_cannot_resolve(decision: Decision
 
 def test_only_the_codes_that_are_named_have_to_fit() -> None:
     both = case("price.change", "services.lost")
-    assert rules.unfit(both, "honour_quote", ("price.change",), confirmed=False) is None
+    assert decisions.unfit(both, "honour_quote", ("price.change",), confirmed=False) is None
 
 
 @pytest.mark.parametrize("decision", ["reject", "cancel", "honour_quote", "apply_published_price"])
 def test_decisions_about_an_order_do_not_fit_a_message(decision: Decision) -> None:
-    assert rules.unfit(technical("billing"), decision, ("message.unreadable",), confirmed=False) is not None
+    assert decisions.unfit(technical("billing"), decision, ("message.unreadable",), confirmed=False) is not None
 
 
 @pytest.mark.parametrize("decision", ["send_again", "set_aside"])
 def test_a_message_is_sent_again_or_set_aside(decision: Decision) -> None:
-    assert rules.unfit(technical("billing"), decision, ("message.unreadable",), confirmed=False) is None
+    assert decisions.unfit(technical("billing"), decision, ("message.unreadable",), confirmed=False) is None
 
 
 def test_a_message_that_never_came_is_set_aside_and_cannot_be_sent_again() -> None:
-    gap = rules.opened(found("case-1", "message.missing"), NOW)
-    assert rules.unfit(gap, "set_aside", gap.codes, confirmed=False) is None
-    assert rules.unfit(gap, "send_again", gap.codes, confirmed=False) is not None
-    assert rules.nobody_else_answers(gap)
+    gap = cases.opened(found("case-1", "message.missing"), NOW)
+    assert decisions.unfit(gap, "set_aside", gap.codes, confirmed=False) is None
+    assert decisions.unfit(gap, "send_again", gap.codes, confirmed=False) is not None
+    assert decisions.nobody_else_answers(gap)
 
 
 def test_an_undeliverable_notice_holds_no_order_and_is_set_aside() -> None:
     notice = case("notice.undeliverable")
-    assert rules.unfit(notice, "set_aside", notice.codes, confirmed=True) is None
-    assert rules.unfit(notice, "cancel", notice.codes, confirmed=False) is not None
-    assert rules.nobody_else_answers(notice)
+    assert decisions.unfit(notice, "set_aside", notice.codes, confirmed=True) is None
+    assert decisions.unfit(notice, "cancel", notice.codes, confirmed=False) is not None
+    assert decisions.nobody_else_answers(notice)
 
 
 def test_a_case_of_an_order_is_not_set_aside() -> None:
-    assert rules.unfit(case("evidence.missing"), "set_aside", ("evidence.missing",), confirmed=False) is not None
-    assert not rules.nobody_else_answers(case())
+    assert decisions.unfit(case("evidence.missing"), "set_aside", ("evidence.missing",), confirmed=False) is not None
+    assert not decisions.nobody_else_answers(case())
 
 
 def test_an_order_that_was_confirmed_is_cancelled_and_not_rejected() -> None:
-    at_provisioning = rules.opened(found("case-1", "services.lost", of=ORDER, stage="provisioning"), NOW)
+    at_provisioning = cases.opened(found("case-1", "services.lost", of=ORDER, stage="provisioning"), NOW)
     for confirmed, of in [(True, case("order.overdue")), (False, at_provisioning)]:
-        unfit = rules.unfit(of, "reject", of.codes, confirmed=confirmed)
+        unfit = decisions.unfit(of, "reject", of.codes, confirmed=confirmed)
         assert unfit is not None
         assert "cancel" in unfit.detail
-        assert rules.unfit(of, "cancel", of.codes, confirmed=confirmed) is None
+        assert decisions.unfit(of, "cancel", of.codes, confirmed=confirmed) is None
 
 
 def test_nobody_decides_a_sale_of_their_own_partner() -> None:
-    assert rules.own_sale(case(), ["liege-calls"])
-    assert not rules.own_sale(case(), ["gent-calls"])
-    assert not rules.own_sale(technical("billing"), ["gent-calls"])
+    assert cases.own_sale(case(), ["liege-calls"])
+    assert not cases.own_sale(case(), ["gent-calls"])
+    assert not cases.own_sale(technical("billing"), ["gent-calls"])
 
 
 @pytest.mark.parametrize(
@@ -271,13 +272,13 @@ def test_nobody_decides_a_sale_of_their_own_partner() -> None:
 )
 def test_a_second_reviewer_is_needed_above_an_amount_a_year(changes: dict[str, Any], *, needed: bool) -> None:
     priced = case().model_copy(update=changes)
-    assert rules.needs_approval(priced, "honour_quote", 2000) is needed
-    assert not rules.needs_approval(priced, "apply_published_price", 2000)
+    assert decisions.needs_approval(priced, "honour_quote", 2000) is needed
+    assert not decisions.needs_approval(priced, "apply_published_price", 2000)
 
 
 def test_an_approved_decision_stands_once_in_the_history() -> None:
-    waiting = rules.decided(case(), made("honour_quote", event_id=None))
-    approved = rules.decided(waiting, made("honour_quote", approved_by="carl"))
+    waiting = decisions.decided(case(), made("honour_quote", event_id=None))
+    approved = decisions.decided(waiting, made("honour_quote", approved_by="carl"))
     assert (waiting.state, approved.state) == ("awaiting_approval", "decided")
     assert approved.decisions == (made("honour_quote", approved_by="carl"),)
 
@@ -286,14 +287,14 @@ def test_the_events_of_a_case_say_what_was_decided() -> None:
     by = By(type="order.pending.v1", id="e-1")
     about: dict[str, Any] = {"case_id": "case-1", "order_id": "order-1", "subscription_id": "sub-1"}
     opened = case()
-    assert rules.opening(opened) == CaseOpened(
+    assert cases.opening(opened) == CaseOpened(
         **about,
         codes=("price.change",),
         discrepancies=opened.discrepancies,
         partner="liege-calls",
         due_at=opened.due_at,
     )
-    assert rules.asking(opened, made()) == CaseDecided(
+    assert decisions.asking(opened, made()) == CaseDecided(
         **about,
         decision="apply_published_price",
         codes=("price.change",),
@@ -301,24 +302,24 @@ def test_the_events_of_a_case_say_what_was_decided() -> None:
         reviewer="rita",
         decided_at=NOW,
     )
-    applied = rules.closed(opened, "applied", by, NOW)
-    assert rules.closing(opened, applied) == [CaseClosed(**about, outcome="applied", by="order.pending.v1 e-1")]
-    assert rules.closing(applied, applied) == []
-    assert rules.closing(opened, opened) == []
+    applied = cases.closed(opened, "applied", by, NOW)
+    assert cases.closing(opened, applied) == [CaseClosed(**about, outcome="applied", by="order.pending.v1 e-1")]
+    assert cases.closing(applied, applied) == []
+    assert cases.closing(opened, opened) == []
 
 
 def test_a_technical_decision_names_the_services_that_wait() -> None:
     by = By(type="message.released.v1", id="r-1")
-    half = rules.released(technical("billing", "provisioning"), samples.released(service="billing"), by, NOW)
-    assert rules.asking(half, made("send_again")).services == ("provisioning",)
+    half = cases.released(technical("billing", "provisioning"), samples.released(service="billing"), by, NOW)
+    assert decisions.asking(half, made("send_again")).services == ("provisioning",)
 
 
 def test_what_postgresql_cannot_keep_is_made_visible() -> None:
     odd = letter(reason="a\x00b", headers=[("na\x00me", None)])
-    kept = rules.storable(odd)
+    kept = cases.storable(odd)
     assert (kept.reason, kept.headers[0].name, kept.value_base64) == ("a\\x00b", "na\\x00me", odd.value_base64)
     judged = found("case-1", discrepancies=(discrepancy(given={"\x00": ["x\x00"]}),))
-    assert rules.storable(judged).discrepancies[0].given == {"\\x00": ["x\\x00"]}
+    assert cases.storable(judged).discrepancies[0].given == {"\\x00": ["x\\x00"]}
 
 
 def test_a_failure_keeps_what_the_service_said() -> None:
@@ -329,6 +330,6 @@ def test_a_failure_keeps_what_the_service_said() -> None:
 
 
 def test_a_case_has_an_owner_from_the_first_moment_but_never_one_who_sold_it() -> None:
-    case = rules.opened(found("case-1", partner="gent-calls"), NOW)
-    assert rules.owned(case, [("ben", ["gent-calls"]), ("rita", [])]).owner == "rita"
-    assert rules.owned(case, [("ben", ["gent-calls"])]).owner is None
+    case = cases.opened(found("case-1", partner="gent-calls"), NOW)
+    assert cases.owned(case, [("ben", ["gent-calls"]), ("rita", [])]).owner == "rita"
+    assert cases.owned(case, [("ben", ["gent-calls"])]).owner is None

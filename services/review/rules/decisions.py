@@ -1,0 +1,191 @@
+"""Which decision fits which case, what it changes, and how it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, get_args
+
+from contracts.case_v1 import CaseDecided, Corrections, Decision
+from contracts.event import Data
+from contracts.money import Money
+from contracts.order_v1 import Discrepancy, Order
+from services.review.rules.cases import Case, Change, Made, Question, State
+
+DECISIONS: tuple[Decision, ...] = get_args(Decision)
+
+HONOURABLE = frozenset({"price.monthly", "price.change", "price.one-off", "price.promotion", "quote.changed"})
+
+WITH_MESSAGE = frozenset({"message.unreadable", "message.unhandled"})
+
+RESOLVES: dict[Decision, frozenset[str]] = {
+    "honour_quote": HONOURABLE,
+    "apply_published_price": HONOURABLE | {"price.currency", "price.missing"},
+    "send_again": WITH_MESSAGE | {"provisioning.failed", "billing.mismatch", "order.overdue", "order.conflict"},
+}
+
+"""The codes that a decision can resolve, where it cannot resolve all."""
+
+
+MONTHS_OF_A_YEAR = 12
+INTAKE = "intake"
+BILLING = "billing"
+
+
+class Unfit(Data):
+    """Why a decision does not fit a case; `why` is one word for it, which the pages translate."""
+
+    pointer: str
+    why: str
+    detail: str
+
+
+def unfit(case: Case, decision: Decision, codes: Sequence[str], *, confirmed: bool) -> Unfit | None:
+    """Say why a decision does not fit a case; None where it does. `confirmed`: the order was once on its way."""
+    if decision in RESOLVES:
+        return _for_codes(case, decision, codes, RESOLVES[decision])
+    if decision == "set_aside":
+        return _unfit("order-waits", "an order waits for this case: cancel it") if case.holds_order else None
+    if not case.holds_order:
+        return _unfit("nothing-to-end", f"no order waits for this case: {decision} does nothing")
+    return _for_order(case, decision, confirmed=confirmed)
+
+
+def unfit_corrections(order: Order | None, corrections: Corrections) -> Unfit | None:
+    """Say why an order cannot be put right like this; None where it can."""
+    if order is None:
+        return _unfit("order-not-here", "the order is not here yet: try again in a moment")
+    if corrections.offer is not None and order.offer_code is None:
+        return _unfit("no-offer", f"{order.action} has no offer", "/corrections/offer")
+    if not changes(order, corrections):
+        return _unfit("nothing-changed", "this changes nothing in the order", "/corrections")
+    return None
+
+
+def changes(order: Order, corrections: Corrections) -> tuple[Change, ...]:
+    """What corrections change in an order, value by value."""
+    removals = None if corrections.removals is None else list(corrections.removals)
+    compared = [
+        ("/agent", order.agent, corrections.agent),
+        ("/offer", order.offer_code, corrections.offer),
+        ("/removals", list(order.removals), removals),
+    ]
+    return tuple(
+        Change(path=path, before=before, after=after)
+        for path, before, after in compared
+        if after is not None and after != before
+    )
+
+
+def needs_approval(case: Case, decision: Decision, above_minor: int) -> bool:
+    """Whether a second reviewer is needed: what a quote is honoured for over twelve months is above an amount."""
+    return decision == "honour_quote" and honoured_difference(case) > above_minor
+
+
+def honoured_difference(case: Case) -> int:
+    """How much less is paid over twelve months, and once, where the quote is honoured; minor units."""
+    once = _differences(each for each in case.discrepancies if each.code == "price.one-off")
+    promotions = [_promised(each) for each in case.discrepancies if each.code == "price.promotion"]
+    return MONTHS_OF_A_YEAR * _monthly_difference(case) + max(once, default=0) + max(promotions, default=0)
+
+
+def decided(case: Case, made: Made) -> Case:
+    """Keep a decision: carried out now, or once it is approved where it has no event yet."""
+    earlier = case.decisions[:-1] if case.state == "awaiting_approval" else case.decisions
+    state: State = "decided" if made.event_id else "awaiting_approval"
+    return case.model_copy(update={"state": state, "decision": made, "decisions": (*earlier, made)})
+
+
+def nobody_else_answers(case: Case) -> bool:
+    """Whether a decision closes the case by itself: no order and no message waits for it."""
+    return not case.holds_order and not case.failures
+
+
+def asking(case: Case, made: Made, answer_by: datetime | None = None) -> CaseDecided:
+    """The event that asks for a decision to be carried out."""
+    return CaseDecided(
+        case_id=case.id,
+        order_id=case.order_id,
+        subscription_id=case.subscription_id,
+        decision=made.decision,
+        codes=made.codes,
+        reason=made.reason,
+        reviewer=made.reviewer,
+        approved_by=made.approved_by,
+        services=case.waiting_services,
+        corrections=made.corrections,
+        answer_by=answer_by,
+        decided_at=made.approved_at or made.decided_at,
+    )
+
+
+def asked(case: Case, made: Made, event_id: str, answer_by: datetime) -> Case:
+    """Let a case wait for its partner's answer; it is due when the answer is."""
+    question = Question(
+        text=made.reason, reviewer=made.reviewer, asked_at=made.decided_at, answer_by=answer_by, event_id=event_id
+    )
+    waiting: State = "awaiting_partner"
+    return case.model_copy(
+        update={
+            "state": waiting,
+            "due_at": answer_by,
+            "decisions": (*case.decisions, made),
+            "questions": (*case.questions, question),
+        }
+    )
+
+
+def _unfit(why: str, detail: str, pointer: str = "/decision") -> Unfit:
+    return Unfit(pointer=pointer, why=why, detail=detail)
+
+
+def _for_order(case: Case, decision: Decision, *, confirmed: bool) -> Unfit | None:
+    stages = {each.stage for each in case.discrepancies}
+    match decision:
+        case "ask_partner" if case.state == "awaiting_partner":
+            return _unfit("asked-already", "the partner was asked already: wait for the answer, or decide")
+        case "cancel" | "correct_and_resubmit" if BILLING in stages:
+            return _unfit("carried-out", "it is carried out already: send it again")
+        case "reject" if confirmed or stages - {INTAKE}:
+            return _unfit("confirmed", "the order was confirmed already: cancel it")
+    return None
+
+
+def _for_codes(case: Case, decision: Decision, codes: Sequence[str], fitting: frozenset[str]) -> Unfit | None:
+    others = [code for code in codes if code not in fitting]
+    if others:
+        return _unfit("not-resolved", f"{decision} does not resolve {', '.join(others)}", "/codes")
+    if nobody_else_answers(case):
+        return _unfit("nothing-waits", f"no order and no message waits for this case: {decision} does nothing")
+    return None
+
+
+def _monthly_difference(case: Case) -> int:
+    """How much less per month was told than is published, in minor units; the most that any discrepancy says."""
+    told = _differences(each for each in case.discrepancies if each.code in ("price.monthly", "price.change"))
+    published, quoted = _amount(case.published_monthly), _amount(case.quoted_monthly)
+    whole = [published - quoted] if published is not None and quoted is not None else []
+    return max(*told, *whole, 0, 0)
+
+
+def _differences(discrepancies: Iterable[Discrepancy]) -> list[int]:
+    pairs = [(_amount(each.expected), _amount(each.given)) for each in discrepancies]
+    return [expected - given for expected, given in pairs if expected is not None and given is not None]
+
+
+def _promised(found: Discrepancy) -> int:
+    """What a promotion that was told takes off in all, beyond the published one."""
+
+    def off(value: Any) -> int:  # noqa: ANN401 - a discrepancy's value may be anything
+        monthly = _amount(value.get("monthly")) if isinstance(value, dict) else None
+        months = value.get("months") if isinstance(value, dict) else None
+        return -monthly * months if monthly is not None and isinstance(months, int) else 0
+
+    return max(off(found.given) - off(found.expected), 0)
+
+
+def _amount(money: Any) -> int | None:  # noqa: ANN401 - a discrepancy's value may be anything
+    if isinstance(money, Money):
+        return money.amount
+    amount = money.get("amount") if isinstance(money, dict) else None
+    return amount if isinstance(amount, int) else None
