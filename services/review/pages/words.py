@@ -1,0 +1,88 @@
+"""Says things in a reviewer's language: texts, amounts, times, and values of any shape."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from babel.dates import format_datetime, format_timedelta
+from babel.numbers import format_currency
+
+from contracts.money import Money
+from contracts.offer_v1 import BRUSSELS
+from services.review.pages.codes import CODES, STATES
+from services.review.pages.outcomes import DECISIONS, EFFECTS, FAULTS, UNFIT
+from services.review.pages.texts import TEXTS
+
+NOTHING = "\N{EN DASH}"
+
+
+class Words:
+    """One language. A text that is missing is an error, not an empty place."""
+
+    def __init__(self, language: str) -> None:
+        """Speak French, Dutch, German or English: fr, nl, de, en."""
+        self.language = language
+        self._locale = "en" if language == "en" else f"{language}_BE"
+
+    def __call__(self, name: str, **values: object) -> str:
+        """A text of the pages."""
+        return TEXTS[name][self.language].format(**values)
+
+    def code(self, code: str) -> str:
+        """What a reason code means; one that is new here is shown as it is."""
+        return CODES[code][self.language] if code in CODES else code
+
+    def state(self, state: str) -> str:
+        """A state of a case."""
+        return STATES[state][self.language]
+
+    def decision(self, decision: str) -> str:
+        """The name of a decision."""
+        return DECISIONS[decision][self.language]
+
+    def effect(self, effect: str, **values: object) -> str:
+        """What a decision will do."""
+        return EFFECTS[effect][self.language].format(**values)
+
+    def unfit(self, why: str) -> str:
+        """Why a decision does not fit."""
+        return UNFIT[why][self.language]
+
+    def fault(self, code: str, detail: str, **values: object) -> str:
+        """What went wrong; without a text of its own its detail, in English."""
+        return FAULTS[code][self.language].format(**values) if code in FAULTS else detail
+
+    def money(self, money: Money | None) -> str:
+        """An amount, as it is written here."""
+        if money is None:
+            return NOTHING
+        return str(format_currency(money.amount / 100, money.currency, locale=self._locale))
+
+    def at(self, moment: datetime | None) -> str:
+        """A moment, in Brussels."""
+        return format_datetime(moment, "short", tzinfo=BRUSSELS, locale=self._locale) if moment else NOTHING
+
+    def due(self, due_at: datetime, now: datetime) -> str:
+        """How long there is still time, or how long not any more."""
+        between = format_timedelta(abs(due_at - now), locale=self._locale, threshold=1.5)
+        return self("due_in" if due_at > now else "overdue_by", time=between)
+
+    def value(self, value: Any) -> str:  # noqa: ANN401 - a discrepancy's value may be anything
+        """A value of a discrepancy: an amount, a promotion, a list, or whatever it is."""
+        if isinstance(value, Money):
+            return self.money(value)
+        if isinstance(value, dict):
+            return self._record(value)
+        if isinstance(value, list | tuple) and value:
+            return ", ".join(map(self.value, value))
+        return str(value) if value not in (None, "", [], ()) else NOTHING
+
+    def _record(self, record: dict[str, Any]) -> str:
+        match record:
+            case {"amount": int(amount), "currency": str(currency), **others} if not others:
+                return self.money(Money(amount=amount, currency=currency))
+            case {"monthly": monthly, "months": months}:
+                return f"{self.value(monthly)} \N{MULTIPLICATION SIGN} {months} {self('months')}"
+            case _:
+                return ", ".join(f"{name}: {self.value(each)}" for name, each in record.items())
