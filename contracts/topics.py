@@ -97,6 +97,7 @@ TOPICS = (
             ),
             "review": (
                 order_v1.OrderHeld,
+                order_v1.OrderAnswered,
                 order_v1.OrderPending,
                 order_v1.OrderConfirmed,
                 order_v1.OrderCancellationRequested,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.case_v1 import CaseDecided
+from contracts.case_v1 import CaseDecided, Corrections
 from contracts.dead_letter_v1 import DiscrepancyFound
 from contracts.invoice_v1 import ChargeHeld, ChargesStarted
 from contracts.offer_v1 import OfferPublished, OfferWithdrawn, Price
@@ -145,6 +145,9 @@ async def carry_out_decision(
     if event.decision == "ask_partner":
         life.question(tx, row, event.reviewer, event.reason)
         return []
+    if event.decision == "correct_and_resubmit":
+        await _correct(tx, row, event)
+        return []
     row = changed(row, resolved=sorted({*row.resolved, *event.codes}))
     match event.decision:
         case "reject" if not row.attempt:
@@ -161,6 +164,16 @@ async def carry_out_decision(
             message = f"{event.decision} is not carried out by intake"
             raise NotImplementedError(message)
     return []
+
+
+async def _correct(tx: Transaction, row: OrderRow, event: CaseDecided) -> None:
+    """Put an order right and judge it again: a correction resolves nothing by itself.
+
+    Another offer is looked for anew, and what was decided about the price of the first one is not about it.
+    """
+    order = rules.corrected(row.order, event.corrections or Corrections())
+    same_offer = order.offer_code == row.order.offer_code
+    await life.assess(tx, changed(row, order=order, resolved=row.resolved if same_offer else []), event.reviewer)
 
 
 async def _decide_price(tx: Transaction, row: OrderRow, event: CaseDecided) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from contracts.case_v1 import Corrections
 from contracts.invoice_v1 import Charge, in_force
 from contracts.money import Money, Promotion
 from contracts.offer_v1 import Offer, OfferFault, OfferRef, Price, Publication, brussels_day, on_sale
@@ -98,6 +99,15 @@ def _assess_end(order: Order, facts: Facts, found: list[Discrepancy]) -> Assessm
     if price is None:
         found.append(_discrepancy("price.missing", "/subscription_id"))
     return Assessment(None, price, (*found, *_judge_loss(order, facts, None)))
+
+
+def corrected(order: Order, corrections: Corrections) -> Order:
+    """The order as a reviewer put it right; what is not corrected stays, the quote always."""
+    given = {"agent": corrections.agent, "offer_code": corrections.offer, "removals": corrections.removals}
+    changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    if corrections.offer not in (None, order.offer_code):
+        changes |= {"offer": None, "decision": None}
+    return order.model_copy(update=changes)
 
 
 def resolve(order: Order, publications: Iterable[Publication]) -> Offer | OfferFault:

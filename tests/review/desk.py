@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
+from aiokafka import TopicPartition
 
 from contracts.event import Event
+from contracts.order_v1 import Order
 from contracts.topics import BY_EVENT
 from services.chassis.service import Service
 from tests.harness import OPERATOR_KEY, Publish, door, eventually, make_key
+from tests.review import samples
 
 REVIEWERS: dict[str, list[str]] = {"rita": [], "ben": ["gent-calls"], "carl": []}
 
@@ -57,6 +60,15 @@ class Desk:
         found: dict[str, Any] = await eventually(there)
         return found
 
+    async def holds(self, order: Order, case_id: str, *codes: str) -> None:
+        """Hold an order for its case, and wait until the case shows it."""
+        await self.publish(samples.held(order, case_id, *codes))
+
+        async def shown() -> bool:
+            return (await self.case(case_id))["order"] is not None
+
+        await eventually(shown)
+
     async def queue(self, **params: Any) -> list[dict[str, Any]]:
         answer = await self.get("/v1/cases", **params)
         assert answer.status_code == 200, answer.text
@@ -68,6 +80,12 @@ class Desk:
 
         async def quiet() -> bool:
             state = await self.service.readiness()
-            return not (state["consumer"]["lag"] or state["unsent_events"] or state["jobs"]["due"])
+            return not (state["unsent_events"] or state["jobs"]["due"]) and await self._behind() == []
 
         await eventually(quiet)
+
+    async def _behind(self) -> list[TopicPartition]:
+        """The partitions with records that are not handled; a consumer's own lag knows only what it was told of."""
+        kafka = self.service._subscriber.consumer
+        ends = await kafka.end_offsets(kafka.assignment())
+        return [each for each, end in ends.items() if (await kafka.committed(each) or 0) < end]

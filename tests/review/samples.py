@@ -12,6 +12,7 @@ from contracts.money import Money
 from contracts.order_v1 import (
     Discrepancy,
     Order,
+    OrderAnswered,
     OrderCancellationRequested,
     OrderCancelled,
     OrderCompleted,
@@ -37,6 +38,7 @@ def order(order_id: str = "order-1", subscription_id: str = "sub-1", partner: st
         agent="agent-17",
         channel="telesales",
         action="modify",
+        offer_code="TRIO-MAX",
         customer_id="cust-1001",
         subscription_id=subscription_id,
         sold_at=NOW,
@@ -99,6 +101,10 @@ def released(case_id: str = "case-m", service: str = "billing") -> MessageReleas
 
 def held(of: Order, case_id: str, *codes: str) -> OrderHeld:
     return OrderHeld(order=of, case_id=case_id, codes=codes or ("price.change",))
+
+
+def answered(of: Order, case_id: str, text: str = "she was told 81.00") -> OrderAnswered:
+    return OrderAnswered(order=of, case_id=case_id, text=text, answered_at=NOW)
 
 
 def pending(of: Order) -> OrderPending:

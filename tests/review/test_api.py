@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import timedelta
 from typing import Any
 
-from contracts.case_v1 import CaseDecided
+from contracts.case_v1 import CaseDecided, Corrections
 from contracts.order_v1 import Order
-from tests.harness import Topics, door, make_key
+from tests.harness import MovableClock, Topics, door, eventually, make_key
 from tests.review import samples
 from tests.review.desk import Desk
 from tests.review.samples import euros, found, letter
@@ -123,12 +124,110 @@ async def test_the_faults_are_in_the_readers_language(desk: Desk) -> None:
     assert [each["detail"] for each in answer.json()["errors"]] == ["zeg waarom: het wordt bewaard en getoond"]
 
 
-async def test_a_decision_that_is_not_available_yet_says_so(desk: Desk) -> None:
+async def test_the_partner_is_asked_and_the_case_waits_for_the_answer(desk: Desk, read_topic: Topics) -> None:
+    case_id, order = await opened(desk, "services.lost")
+    answer = await desk.decide(case_id, "ask_partner", reason="Does she want to lose the TV?")
+    assert (answer.status_code, answer.json()["state"]) == (200, "awaiting_partner"), answer.text
+    [question] = answer.json()["questions"]
+    assert (question["text"], question["reviewer"]) == ("Does she want to lose the TV?", "rita")
+    assert question["answer"] is None
+    assert answer.json()["due_at"] == question["answer_by"]
+    assert question["answer_by"].startswith("2026-11-22T14:")
+    await desk.caught_up()
+    [event] = await decisions(read_topic, case_id)
+    assert (event.decision, event.reason) == ("ask_partner", "Does she want to lose the TV?")
+    assert event.answer_by is not None
+    assert event.answer_by.isoformat()[:13] == question["answer_by"][:13]
+    again = await desk.decide(case_id, "ask_partner")
+    assert (again.status_code, again.json()["why"]) == (409, "asked-already")
+    await desk.publish(samples.answered(order, case_id, "yes, she has no set any more"))
+    case = await desk.case(case_id, "open")
+    assert case["questions"][0]["answer"]["text"] == "yes, she has no set any more"
+    assert case["due_at"] < question["answer_by"]
+    assert case["timeline"][-1]["type"] == "order.answered.v1"
+    assert (await desk.decide(case_id, "ask_partner")).json()["state"] == "awaiting_partner"
+
+
+async def test_a_case_may_be_decided_while_the_partner_is_asked(desk: Desk) -> None:
+    case_id, order = await opened(desk)
+    await desk.decide(case_id, "ask_partner")
+    assert (await desk.decide(case_id, "cancel")).json()["state"] == "decided"
+    await desk.publish(samples.answered(order, case_id))
+
+    async def answered() -> dict[str, Any] | None:
+        case = await desk.case(case_id)
+        return case if case["questions"][0]["answer"] else None
+
+    case = await eventually(answered)
+    assert (case["state"], case["decision"]) == ("decided", "cancel")
+    assert case["questions"][0]["answer"]["text"] == "she was told 81.00"
+
+
+async def test_a_partner_who_does_not_answer_in_time_brings_the_case_back(desk: Desk, clock: MovableClock) -> None:
     case_id, _ = await opened(desk)
-    for decision in ("ask_partner", "correct_and_resubmit"):
-        answer = await desk.decide(case_id, decision)
-        assert (answer.status_code, answer.json()["code"]) == (422, "decision.not-available"), decision
-        assert answer.json()["errors"][0]["pointer"] == "/decision"
+    answered_in_time, order = await opened(desk)
+    for each in (case_id, answered_in_time):
+        assert (await desk.decide(each, "ask_partner")).status_code == 200
+    await desk.publish(samples.answered(order, answered_in_time))
+    await desk.case(answered_in_time, "open")
+    assert (await desk.decide(answered_in_time, "ask_partner")).status_code == 200
+    clock.advance(timedelta(days=1, hours=23))
+    await desk.caught_up()
+    assert (await desk.case(case_id))["state"] == "awaiting_partner"
+    clock.advance(timedelta(hours=1, minutes=5))
+    back = await desk.case(case_id, "open")
+    assert back["questions"][0]["answer"] is None
+    assert [each["decision"] for each in back["decisions"]] == ["ask_partner"]
+
+
+async def test_an_order_is_put_right_with_each_change_named(desk: Desk, read_topic: Topics) -> None:
+    case_id, order = await opened(desk, "services.lost")
+    right = {"agent": "agent-17", "removals": ["tv", "decoder"]}
+    early = await desk.decide(case_id, "correct_and_resubmit", corrections=right)
+    assert (early.status_code, early.json()["why"]) == (409, "order-not-here")
+    await desk.holds(order, case_id, "services.lost")
+    answer = await desk.decide(case_id, "correct_and_resubmit", corrections=right)
+    assert (answer.status_code, answer.json()["state"]) == (200, "decided"), answer.text
+    assert answer.json()["changes"] == [{"path": "/removals", "before": [], "after": ["tv", "decoder"]}]
+    await desk.caught_up()
+    [event] = await decisions(read_topic, case_id)
+    assert event.corrections == Corrections(agent="agent-17", removals=("tv", "decoder"))
+
+
+async def test_a_correction_that_corrects_nothing_is_refused_with_every_fault(desk: Desk) -> None:
+    case_id, order = await opened(desk, "services.lost")
+    await desk.holds(order, case_id, "services.lost")
+    path = f"/v1/cases/{case_id}/decisions"
+    for corrections, pointers in [
+        (None, {"/corrections"}),
+        (
+            {"quote": 5, "agent": "", "removals": "tv"},
+            {f"/corrections/{each}" for each in ("quote", "agent", "removals")},
+        ),
+    ]:
+        answer = await desk.post(path, decision="correct_and_resubmit", reason="why", corrections=corrections)
+        assert (answer.status_code, {each["pointer"] for each in answer.json()["errors"]}) == (422, pointers)
+    misplaced = await desk.post(path, decision="cancel", reason="why", corrections={"agent": "agent-18"})
+    assert [each["code"] for each in misplaced.json()["errors"]] == ["corrections.unexpected"]
+    for nothing in ({}, {"agent": "agent-17", "offer": "TRIO-MAX", "removals": []}):
+        answer = await desk.decide(case_id, "correct_and_resubmit", corrections=nothing)
+        assert (answer.status_code, answer.json()["why"]) == (409, "nothing-changed")
+    assert (await desk.case(case_id))["state"] == "open"
+
+
+async def test_the_timeline_is_the_customers_and_not_only_the_orders(desk: Desk) -> None:
+    case_id, order = await opened(desk)
+    other = samples.order(f"other-{order.id}", order.subscription_id)
+    stranger = samples.order(f"stranger-{order.id}").model_copy(update={"customer_id": "cust-1002"})
+    await desk.publish(samples.confirmed(stranger))
+    await desk.publish(samples.confirmed(other))
+
+    async def timeline() -> list[tuple[str, str]] | None:
+        shown = [(each["type"], each["order_id"]) for each in (await desk.case(case_id))["timeline"]]
+        return shown if len(shown) > 1 else None
+
+    expected = [("discrepancy.found.v1", order.id), ("order.confirmed.v1", other.id)]
+    assert await eventually(timeline) == expected
 
 
 async def test_a_decision_that_does_not_fit_is_refused_and_nothing_is_done(desk: Desk, read_topic: Topics) -> None:

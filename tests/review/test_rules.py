@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contracts.case_v1 import CaseClosed, CaseDecided, CaseOpened, Decision
+from contracts.case_v1 import CaseClosed, CaseDecided, CaseOpened, Corrections, Decision
 from contracts.order_v1 import OrderEvent
 from services.review.rules import cases, decisions, following
 from services.review.rules.cases import By, Case, Failure, Made
@@ -40,6 +40,10 @@ def made(decision: Decision = "apply_published_price", **changes: Any) -> Made:
         "event_id": "d-1",
     }
     return Made(decision=decision, **values | changes)
+
+
+def promotion(monthly: int, months: int) -> dict[str, Any]:
+    return {"monthly": {"amount": monthly, "currency": "EUR"}, "months": months}
 
 
 def news(event: OrderEvent, caused_by: str | None = None, event_id: str = "e-1") -> News:
@@ -268,6 +272,10 @@ def test_nobody_decides_a_sale_of_their_own_partner() -> None:
         ({"published_monthly": euros(8100), "quoted_monthly": euros(9000)}, False),
         ({"discrepancies": (discrepancy("price.change", "intake", *({"amount": a} for a in (1100, 500))),)}, True),
         ({"discrepancies": (discrepancy("price.change", "intake", {"amount": 1100}),)}, False),
+        ({"discrepancies": (discrepancy("price.one-off", "intake", {"amount": 5000}, {"amount": 2999}),)}, True),
+        ({"discrepancies": (discrepancy("price.one-off", "intake", {"amount": 5000}, {"amount": 3000}),)}, False),
+        ({"discrepancies": (discrepancy("price.promotion", "intake", None, promotion(-500, 5)),)}, True),
+        ({"discrepancies": (discrepancy("price.promotion", "intake", promotion(-500, 1), promotion(-500, 5)),)}, False),
     ],
 )
 def test_a_second_reviewer_is_needed_above_an_amount_a_year(changes: dict[str, Any], *, needed: bool) -> None:
@@ -333,3 +341,37 @@ def test_a_case_has_an_owner_from_the_first_moment_but_never_one_who_sold_it() -
     case = cases.opened(found("case-1", partner="gent-calls"), NOW)
     assert cases.owned(case, [("ben", ["gent-calls"]), ("rita", [])]).owner == "rita"
     assert cases.owned(case, [("ben", ["gent-calls"])]).owner is None
+
+
+@pytest.mark.parametrize("decision", ["ask_partner", "correct_and_resubmit"])
+def test_what_holds_no_order_is_neither_asked_about_nor_put_right(decision: Decision) -> None:
+    for of in (technical("billing"), case("notice.undeliverable")):
+        unfit = decisions.unfit(of, decision, of.codes, confirmed=False)
+        assert unfit is not None
+        assert unfit.why == "nothing-to-end"
+    assert decisions.unfit(case("services.lost"), decision, ("services.lost",), confirmed=True) is None
+
+
+@pytest.mark.parametrize("decision", ["cancel", "correct_and_resubmit"])
+def test_what_is_carried_out_is_not_put_right_any_more(decision: Decision) -> None:
+    of = cases.opened(found("case-1", "billing.mismatch", of=ORDER, stage="billing"), NOW)
+    unfit = decisions.unfit(of, decision, of.codes, confirmed=True)
+    assert unfit is not None
+    assert unfit.why == "carried-out"
+
+
+def test_an_offer_is_not_put_right_where_there_is_none() -> None:
+    ends = ORDER.model_copy(update={"action": "terminate", "offer_code": None})
+    unfit = decisions.unfit_corrections(ends, Corrections(offer="TRIO"))
+    assert unfit is not None
+    assert (unfit.why, unfit.pointer) == ("no-offer", "/corrections/offer")
+    assert decisions.unfit_corrections(ORDER, Corrections(offer="TRIO")) is None
+
+
+def test_cases_of_the_same_cause_are_known_by_it_whatever_their_numbers() -> None:
+    one = cases.failed(None, letter(reason="no row 41 for 01a1f941-f5e0-782f-83e9-c695dc6b8d1b"), NOW)
+    other = cases.failed(None, letter("case-n", reason="no row 7 for 01a1f941-f5e0-782f-83e9-c695dc6b8d1c"), NOW)
+    elsewhere = cases.failed(None, letter("case-o", reason="no column 7"), NOW)
+    assert cases.cause(one) == cases.cause(other) == "billing: message.unreadable: no row # for #"
+    assert cases.cause(elsewhere) != cases.cause(one)
+    assert cases.cause(case()) == "price.change · intake · liege-calls · agent-17"

@@ -33,10 +33,22 @@ DECISIONS: dict[str, dict[str, str]] = {
 
 EFFECTS: dict[str, dict[str, str]] = {
     "honour_quote": {
-        "fr": "Le client est interrogé à nouveau, à {quoted} par mois au lieu de {published} : {difference} de moins sur douze mois.",
-        "nl": "De klant wordt opnieuw gevraagd, aan {quoted} per maand in plaats van {published}: {difference} minder over twaalf maanden.",
-        "de": "Der Kunde wird erneut gefragt, zu {quoted} im Monat statt {published}: {difference} weniger in zwölf Monaten.",
-        "en": "The customer is asked again, at {quoted} a month instead of {published}: {difference} less over twelve months.",
+        "fr": (
+            "Le client est interrogé à nouveau, à {quoted} par mois au lieu de {published} : {difference} de "
+            "moins sur douze mois."
+        ),
+        "nl": (
+            "De klant wordt opnieuw gevraagd, aan {quoted} per maand in plaats van {published}: {difference} "
+            "minder over twaalf maanden."
+        ),
+        "de": (
+            "Der Kunde wird erneut gefragt, zu {quoted} im Monat statt {published}: {difference} weniger in "
+            "zwölf Monaten."
+        ),
+        "en": (
+            "The customer is asked again, at {quoted} a month instead of {published}: {difference} less over "
+            "twelve months."
+        ),
     },
     "needs_approval": {
         "fr": "Une seconde personne doit approuver ; d'ici là rien ne se passe.",
@@ -45,27 +57,67 @@ EFFECTS: dict[str, dict[str, str]] = {
         "en": "A second reviewer has to approve; until then nothing happens.",
     },
     "apply_published_price": {
-        "fr": "Le client est interrogé à nouveau, au prix publié de {published} par mois. Son silence annule la commande.",
-        "nl": "De klant wordt opnieuw gevraagd, aan de gepubliceerde prijs van {published} per maand. Zwijgen annuleert de bestelling.",
-        "de": "Der Kunde wird erneut gefragt, zum veröffentlichten Preis von {published} im Monat. Schweigen storniert den Auftrag.",
-        "en": "The customer is asked again, at the published price of {published} a month. Silence cancels the order.",
+        "fr": (
+            "Le client est interrogé à nouveau, au prix publié de {published} par mois. Son silence annule la commande."
+        ),
+        "nl": (
+            "De klant wordt opnieuw gevraagd, aan de gepubliceerde prijs van {published} per maand. Zwijgen "
+            "annuleert de bestelling."
+        ),
+        "de": (
+            "Der Kunde wird erneut gefragt, zum veröffentlichten Preis von {published} im Monat. Schweigen "
+            "storniert den Auftrag."
+        ),
+        "en": (
+            "The customer is asked again, at the published price of {published} a month. Silence cancels the order."
+        ),
     },
     "ask_partner": {
-        "fr": "{partner} reçoit votre motif comme question et a jusqu'au {until} pour répondre. La commande reste retenue ; sans réponse le dossier revient ici.",
-        "nl": "{partner} krijgt uw reden als vraag en heeft tot {until} om te antwoorden. De bestelling blijft staan; zonder antwoord komt het dossier terug.",
-        "de": "{partner} erhält Ihre Begründung als Frage und hat bis {until} Zeit. Der Auftrag bleibt angehalten; ohne Antwort kommt der Fall zurück.",
-        "en": "{partner} gets your reason as a question and has until {until} to answer. The order stays held; without an answer the case comes back.",
+        "fr": (
+            "{partner} reçoit votre motif comme question et a jusqu'au {until} pour répondre. La commande "
+            "reste retenue ; sans réponse le dossier revient ici."
+        ),
+        "nl": (
+            "{partner} krijgt uw reden als vraag en heeft tot {until} om te antwoorden. De bestelling blijft "
+            "staan; zonder antwoord komt het dossier terug."
+        ),
+        "de": (
+            "{partner} erhält Ihre Begründung als Frage und hat bis {until} Zeit. Der Auftrag bleibt "
+            "angehalten; ohne Antwort kommt der Fall zurück."
+        ),
+        "en": (
+            "{partner} gets your reason as a question and has until {until} to answer. The order stays held; "
+            "without an answer the case comes back."
+        ),
     },
     "correct_and_resubmit": {
-        "fr": "La commande est corrigée comme indiqué plus bas et jugée à nouveau, entièrement. Ce que l'agent a annoncé reste tel quel.",
-        "nl": "De bestelling wordt verbeterd zoals hieronder en opnieuw volledig beoordeeld. Wat de agent meedeelde, blijft zoals het is.",
-        "de": "Der Auftrag wird wie unten berichtigt und ganz neu geprüft. Was der Agent genannt hat, bleibt, wie es ist.",
-        "en": "The order is put right as you write below and judged again, completely. What the agent told stays as it was.",
+        "fr": (
+            "La commande est corrigée comme indiqué plus bas et jugée à nouveau, entièrement. Ce que l'agent "
+            "a annoncé reste tel quel."
+        ),
+        "nl": (
+            "De bestelling wordt verbeterd zoals hieronder en opnieuw volledig beoordeeld. Wat de agent "
+            "meedeelde, blijft zoals het is."
+        ),
+        "de": (
+            "Der Auftrag wird wie unten berichtigt und ganz neu geprüft. Was der Agent genannt hat, bleibt, wie es ist."
+        ),
+        "en": (
+            "The order is put right as you write below and judged again, completely. What the agent told "
+            "stays as it was."
+        ),
     },
     "reject": {
-        "fr": "La commande est refusée. Rien n'a été fait, rien n'est facturé ; le partenaire l'apprend avec votre motif.",
-        "nl": "De bestelling wordt geweigerd. Er is niets gedaan of aangerekend; de partner verneemt het met uw reden.",
-        "de": "Der Auftrag wird abgelehnt. Nichts wurde getan oder berechnet; der Partner erfährt es mit Ihrer Begründung.",
+        "fr": (
+            "La commande est refusée. Rien n'a été fait, rien n'est facturé ; le partenaire l'apprend avec votre motif."
+        ),
+        "nl": (
+            "De bestelling wordt geweigerd. Er is niets gedaan of aangerekend; de partner verneemt het met uw reden."
+        ),
+        "de": (
+            "Der Auftrag wird abgelehnt. Nichts wurde getan oder berechnet; der Partner erfährt es mit Ihrer "
+            "Begründung."
+        ),
         "en": "The order is refused. Nothing was done or charged; the partner is told, with your reason.",
     },
     "cancel": {
@@ -229,7 +281,7 @@ FAULTS: dict[str, dict[str, str]] = {
     "form.forged": {
         "fr": "Ce formulaire ne vient pas d'une page de votre session. Rechargez-la et recommencez.",
         "nl": "Dit formulier komt niet van een pagina van uw sessie. Laad ze opnieuw en herbegin.",
-        "de": "Dieses Formular stammt nicht von einer Seite Ihrer Sitzung. Laden Sie neu und beginnen Sie erneut.",
+        "de": ("Dieses Formular stammt nicht von einer Seite Ihrer Sitzung. Laden Sie neu und beginnen Sie erneut."),
         "en": "This form does not come from a page of your session. Load it again and start anew.",
     },
     "cursor.unknown": {
