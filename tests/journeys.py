@@ -187,10 +187,10 @@ class Journey:
         case: dict[str, Any] = self.doors.until(f"case {case_id}", found)
         return case
 
-    def decide(self, case_id: str, decision: str, reviewer: str = "rita") -> httpx.Response:
+    def decide(self, case_id: str, decision: str, reviewer: str = "rita", **named: Any) -> httpx.Response:
         self.case(case_id)
         key = self.doors.key("reviewers", reviewer)
-        body = {"decision": decision, "reason": "seen in a test"}
+        body = {"decision": decision, "reason": "seen in a test", **named}
         return self.doors.call(
             "review", "POST", f"/v1/cases/{case_id}/decisions", key=key, json=body, expect=(403, 409, 422)
         )

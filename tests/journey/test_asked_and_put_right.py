@@ -1,0 +1,55 @@
+"""A held order whose partner is asked, which is then put right and judged again: from the door to the charge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.journeys import Journey, euro
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_a_loss_that_the_partner_confirms_is_named_by_the_reviewer_and_agreed_by_the_customer(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    order = journey.order(journey.body(line, offer="DUO", quote={"monthly_total": euro(5200)}))
+    assert order["state"] == "held"
+    case_id = order["case_id"]
+
+    assert journey.decide(case_id, "ask_partner").json()["state"] == "awaiting_partner"
+    said = {"text": "She has no television any more."}
+
+    def answered() -> bool:
+        key = journey.doors.key("partners", "liege-calls")
+        path = f"/v1/orders/{order['id']}/answers"
+        return journey.doors.call("intake", "POST", path, key=key, json=said, expect=(409,)).is_success
+
+    journey.doors.until("the question to be the partner's", answered)
+    journey.case_becomes(case_id, "open")
+    [question] = journey.case(case_id)["questions"]
+    assert question["answer"]["text"] == said["text"]
+
+    corrections: dict[str, Any] = {"removals": ["tv", "decoder"]}
+    put_right = journey.decide(case_id, "correct_and_resubmit", corrections=corrections)
+    assert put_right.json()["changes"] == [{"path": "/removals", "before": [], "after": ["tv", "decoder"]}]
+    journey.becomes(order["id"], "pending")
+    journey.case_becomes(case_id, "applied")
+    journey.answer(journey.link(line), "yes")
+    journey.becomes(order["id"], "completed")
+    services = [each["code"] for each in journey.subscription(line.subscription_id)["services"]]
+    assert services == ["internet", "telephony"]
+    assert journey.charged(line.subscription_id) == 5200
+
+
+def test_what_is_put_right_is_judged_again_completely(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    body = journey.body(line, agent="agent-0", quote={"monthly_total": euro(7500)})
+    first = journey.order(body)
+    assert [each["code"] for each in first["discrepancies"]] == ["agent.unknown", "price.monthly"]
+    assert journey.decide(first["case_id"], "correct_and_resubmit", corrections={"agent": "agent-17"}).is_success
+    journey.case_becomes(first["case_id"], "applied")
+    again = journey.view(first["id"])
+    assert (again["state"], [each["code"] for each in again["discrepancies"]]) == ("held", ["price.monthly"])
+    assert journey.decide(again["case_id"], "cancel").is_success
+    journey.becomes(first["id"], "cancelled")
