@@ -32,12 +32,14 @@ class Event(Data):
     """Something that happened, published on one topic by one service.
 
     A class declares its type: ``class OrderHeld(Event, type="order.held.v1")``. Fields are business data only; the
-    envelope travels in the headers.
+    envelope travels in the headers. One that a next version replaces says until when it is published beside it, as
+    ``sunset="2027-06-30T00:00:00Z"``; its messages carry it (CloudEvents' deprecation extension).
     """
 
     type: ClassVar[str] = ""
+    sunset: ClassVar[str | None] = None
 
-    def __init_subclass__(cls, *, type: str = "", **kwargs: Any) -> None:  # noqa: A002, ANN401 - the field's word; pydantic's hook
+    def __init_subclass__(cls, *, type: str = "", sunset: str | None = None, **kwargs: Any) -> None:  # noqa: A002, ANN401 - the field's word; pydantic's hook
         """Register the class under its declared type."""
         super().__init_subclass__(**kwargs)
         if not type:
@@ -46,6 +48,7 @@ class Event(Data):
             message = f"{cls.__name__}: {type!r} is not a new type of the form subject.happened.v1"
             raise TypeError(message)
         cls.type = type
+        cls.sunset = sunset
         REGISTRY[type] = cls
 
     @property

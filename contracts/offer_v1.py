@@ -174,8 +174,8 @@ class OfferPublished(Event, type="offer.published.v1"):
         return self.offer.code
 
 
-class OfferWithdrawn(Event, type="offer.withdrawn.v1"):
-    """All versions of an offer are off sale from a moment on; running subscriptions keep theirs."""
+class OfferWithdrawn(Event, type="offer.withdrawn.v1", sunset="2027-06-30T00:00:00Z"):
+    """All versions of an offer are off sale from a moment on; running subscriptions keep theirs. See offer_v2.py."""
 
     code: Code
     withdrawn_at: AwareDatetime

@@ -13,6 +13,7 @@ from contracts import (
     invoice_v1,
     notice_v1,
     offer_v1,
+    offer_v2,
     order_v1,
     subscription_v1,
 )
@@ -55,10 +56,13 @@ TOPICS = (
     Topic(
         name="offers",
         writers=("catalogue",),
-        events=(offer_v1.OfferPublished, offer_v1.OfferWithdrawn),
-        consumers=dict.fromkeys(
-            ("intake", "provisioning", "billing", "notification"), (offer_v1.OfferPublished, offer_v1.OfferWithdrawn)
-        ),
+        events=(offer_v1.OfferPublished, offer_v1.OfferWithdrawn, offer_v2.OfferWithdrawn),
+        consumers={
+            "intake": (offer_v1.OfferPublished, offer_v1.OfferWithdrawn),
+            "provisioning": (offer_v1.OfferPublished, offer_v2.OfferWithdrawn),
+            "billing": (offer_v1.OfferPublished, offer_v1.OfferWithdrawn),
+            "notification": (offer_v1.OfferPublished, offer_v1.OfferWithdrawn),
+        },
     ),
     Topic(
         name="customers",

@@ -13,7 +13,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from contracts.offer_v1 import Offer, OfferPublished, OfferRef, OfferWithdrawn, brussels_day
+from contracts import offer_v1, offer_v2
+from contracts.offer_v1 import Offer, OfferPublished, OfferRef, brussels_day
 from services.catalogue import rules, store
 from services.catalogue.rules import Candidate, Fault
 from services.catalogue.settings import Settings
@@ -79,7 +80,11 @@ async def withdraw_offer(code: str, request: Request) -> dict[str, Any]:
         for row in on_sale:
             tx.put(changed(row, withdrawn_at=tx.now))
         if on_sale:
-            tx.publish(OfferWithdrawn(code=code, withdrawn_at=tx.now))
+            versions = tuple(row.version for row in on_sale)
+            tx.publish(
+                offer_v1.OfferWithdrawn(code=code, withdrawn_at=tx.now),
+                offer_v2.OfferWithdrawn(code=code, versions=versions, withdrawn_at=tx.now),
+            )
         return {"code": code, "withdrawn_at": tx.now if on_sale else rows[-1].withdrawn_at}
 
     return await transact(request, withdraw)

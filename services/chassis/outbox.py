@@ -148,6 +148,7 @@ def _envelope(service: str, pending: Pending, key: str, sequence: int) -> Envelo
         correlation_id=cause.correlation_id or pending.id,
         causation_id=cause.id,
         traceparent=cause.traceparent,
+        sunset=pending.event.sunset,
     )
 
 

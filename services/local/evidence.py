@@ -11,8 +11,9 @@ from typing import Any
 
 import asyncpg
 
+from contracts import offer_v1, offer_v2
 from contracts.event import Event
-from contracts.offer_v1 import OfferPublished, OfferWithdrawn, Publication
+from contracts.offer_v1 import OfferPublished, Publication
 from contracts.subscription_v1 import SubscriptionChanged
 from services.local.records import Record, read_all
 
@@ -92,13 +93,17 @@ class Evidence:
     def publications(self) -> dict[str, list[Publication]]:
         """Every version of every offer by its code, from the topic `offers` alone."""
         found: dict[str, list[Publication]] = defaultdict(list)
-        for _, event in self.events(OfferPublished, OfferWithdrawn):
+        for _, event in self.events(OfferPublished, offer_v1.OfferWithdrawn, offer_v2.OfferWithdrawn):
             if isinstance(event, OfferPublished):
                 found[event.offer.code].append(Publication(offer=event.offer, published_at=event.published_at))
                 continue
+            known = found[event.code]
+            named = getattr(event, "versions", [each.offer.version for each in known])  # version 1 means all of them
             update = {"withdrawn_at": event.withdrawn_at}
-            versions = found[event.code]
-            found[event.code] = [each if each.withdrawn_at else each.model_copy(update=update) for each in versions]
+            found[event.code] = [
+                each.model_copy(update=update) if each.offer.version in named and not each.withdrawn_at else each
+                for each in known
+            ]
         return found
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal
 
 from contracts.dead_letter_v1 import DiscrepancyFound
-from contracts.offer_v1 import OfferPublished, OfferWithdrawn, brussels_day
+from contracts.offer_v1 import OfferPublished, brussels_day
+from contracts.offer_v2 import OfferWithdrawn
 from contracts.order_v1 import Discrepancy, Order, OrderCancellationRequested, OrderConfirmed
 from contracts.subscription_v1 import ChangeCancelled, ChangeFailed, ChangeHeld, SubscriptionChanged, lost
 from services.chassis.consuming import consumes
@@ -46,11 +47,13 @@ async def keep_offer(event: OfferPublished, tx: Transaction) -> None:
         tx.add(OfferRow(code=offer.code, version=offer.version, offer=offer, published_at=event.published_at))
 
 
-@consumes(OfferWithdrawn)
+@consumes(OfferWithdrawn, reads=lambda event: [(OfferRow, (event.code, version)) for version in event.versions])
 async def withdraw_offer(event: OfferWithdrawn, tx: Transaction) -> None:
     """Remember from when on an offer is off sale; what was sold before is put in place all the same."""
-    for row in await store.versions(tx, event.code):
-        tx.put(changed(row, withdrawn_at=row.withdrawn_at or event.withdrawn_at))
+    for version in event.versions:
+        row = await tx.get(OfferRow, event.code, version)
+        if row is not None and row.withdrawn_at is None:
+            tx.put(changed(row, withdrawn_at=event.withdrawn_at))
 
 
 def _rows(event: Any) -> Iterable[tuple[Any, tuple[object, ...]]]:  # noqa: ANN401 - either event about an order

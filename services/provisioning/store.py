@@ -93,11 +93,6 @@ def _by_ref(rows: Sequence[OfferRow]) -> dict[OfferRef, Offer]:
     return {row.offer.ref: row.offer for row in rows}
 
 
-async def versions(tx: Transaction, code: str) -> list[OfferRow]:
-    """Every version of an offer that is known here."""
-    return await tx.select(OfferRow, select(OfferRow).where(OfferRow.code == code))  # type: ignore[arg-type]
-
-
 async def subscription(tx: Transaction, subscription_id: str) -> Subscription | None:
     """What a customer has now; not locked."""
     statement = select(SubscriptionRow).where(SubscriptionRow.id == subscription_id)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from contracts import offer_v2
 from contracts.commission_v1 import CommissionHeld
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered
 from contracts.event import Event
@@ -249,7 +250,8 @@ async def test_what_was_sold_after_a_withdrawal_is_held_and_what_was_sold_before
     publish: Publish, read_topic: Topics, billing: Service
 ) -> None:
     await with_trio(publish)
-    await publish(OfferWithdrawn(code="TRIO-MAX", withdrawn_at=sales.SOLD_AT))
+    beside = offer_v2.OfferWithdrawn(code="TRIO-MAX", versions=(1,), withdrawn_at=sales.SOLD_AT - timedelta(days=1))
+    await publish(OfferWithdrawn(code="TRIO-MAX", withdrawn_at=sales.SOLD_AT), beside)  # which billing does not read
     await said(read_topic, 1)
     await settled(billing)
     just_before = sales.SOLD_AT - timedelta(seconds=1)

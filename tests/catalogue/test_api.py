@@ -11,7 +11,8 @@ import httpx
 import pytest_asyncio
 import yaml
 
-from contracts.offer_v1 import Offer, OfferPublished, OfferWithdrawn
+from contracts import offer_v1, offer_v2
+from contracts.offer_v1 import Offer, OfferPublished
 from services.catalogue import api
 from services.catalogue.settings import Settings
 from services.chassis.service import Service
@@ -220,10 +221,38 @@ async def test_a_withdrawal_takes_all_versions_off_sale_once(client: httpx.Async
     again = await client.post("/v1/offers/TRIO/withdrawal")
     assert (answer.status_code, again.status_code) == (200, 200)
     assert answer.json() == again.json()
-    [_, _, withdrawn] = await events(read_topic, 3)
-    assert withdrawn == OfferWithdrawn(code="TRIO", withdrawn_at=answer.json()["withdrawn_at"])
+    [_, _, *withdrawn] = await events(read_topic, 4)
+    at = answer.json()["withdrawn_at"]
+    assert withdrawn == [
+        offer_v1.OfferWithdrawn(code="TRIO", withdrawn_at=at),
+        offer_v2.OfferWithdrawn(code="TRIO", versions=(1, 2), withdrawn_at=at),
+    ]
     assert (await client.post("/v1/offers/TRIO-XXL/withdrawal")).status_code == 404
-    assert len(await events(read_topic, 3)) == 3
+    assert len(await events(read_topic, 4)) == 4
+
+
+async def test_the_old_version_of_an_event_says_until_when_it_is_published_and_the_new_one_does_not(
+    client: httpx.AsyncClient, read_topic: Topics
+) -> None:
+    await client.post("/v1/offers", json=trio())
+    await client.post("/v1/offers/TRIO/withdrawal")
+    await events(read_topic, 3)
+    told = {each.envelope.type: dict(each.headers) for each in await read_topic("offers")}
+    old, new = told["offer.withdrawn.v1"], told["offer.withdrawn.v2"]
+    assert (old["ce_deprecated"], old["ce_deprecationsunset"]) == (b"true", b"2027-06-30T00:00:00Z")
+    assert {"ce_deprecated", "ce_deprecationsunset"}.isdisjoint(new)
+    assert old["ce_causationid"] == new["ce_causationid"]
+
+
+async def test_a_later_withdrawal_names_only_what_was_still_on_sale(
+    client: httpx.AsyncClient, read_topic: Topics
+) -> None:
+    await client.post("/v1/offers", json=trio())
+    await client.post("/v1/offers/TRIO/withdrawal")
+    await client.post("/v1/offers", json=trio(version=2, on_sale_from="2026-11-20"))
+    await client.post("/v1/offers/TRIO/withdrawal")
+    told = await events(read_topic, 6)
+    assert [each.versions for each in told if isinstance(each, offer_v2.OfferWithdrawn)] == [(1,), (2,)]
 
 
 async def test_the_versions_of_an_offer_are_listed(client: httpx.AsyncClient) -> None:

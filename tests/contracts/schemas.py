@@ -25,6 +25,7 @@ def schema(event: type[Event]) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:asquoted:schema:{event.type}",
+        **({"deprecated": True} if event.sunset else {}),
         **described,
     }
 

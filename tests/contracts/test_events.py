@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,7 @@ def test_an_example_is_what_its_class_says(path: Path) -> None:
     assert (event.key, event.subject) == (kept["key"], envelope.subject)
     assert envelope.key == kept["key"]
     assert envelope.source in BY_EVENT[type(event)].writers
+    assert envelope.sunset == event.sunset
     assert [(name, value.decode()) for name, value in envelope.headers()] == list(kept["headers"].items())
     if isinstance(event, DiscrepancyFound):
         assert event.case_id == envelope.id
@@ -212,6 +213,24 @@ def test_a_time_without_an_offset_or_sense_is_unreadable(moment: str) -> None:
 def test_a_deprecated_version_says_until_when() -> None:
     headers = dict(replace(_ANY, sunset="2027-06-30T00:00:00Z").headers())
     assert (headers["ce_deprecated"], headers["ce_deprecationsunset"]) == (b"true", b"2027-06-30T00:00:00Z")
+
+
+def test_an_event_with_a_sunset_has_its_next_version_on_the_same_topic() -> None:
+    old = [event for event in EVENTS if event.sunset]
+    assert [event.type for event in old] == ["offer.withdrawn.v1"]
+    for event in old:
+        successor = REGISTRY[event.type.replace(f".v{schemas.version(event)}", f".v{schemas.version(event) + 1}")]
+        assert successor.sunset is None
+        assert BY_EVENT[successor] is BY_EVENT[event]
+        assert datetime.fromisoformat(str(event.sunset)).tzinfo is UTC
+        assert schemas.schema(event)["deprecated"] is True
+
+
+def test_a_consumer_reads_one_version_of_an_event() -> None:
+    for topic in TOPICS:
+        for service, consumed in topic.consumers.items():
+            subjects = [event.type.rpartition(".v")[0] for event in consumed]
+            assert len(subjects) == len(set(subjects)), f"{service} reads two versions of {subjects}"
 
 
 @pytest.mark.parametrize("type_", ["OrderHeld", "order.held", "order.held.v0", "order_held.v1", "order.held.v1"])

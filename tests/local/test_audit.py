@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contracts import offer_v2
 from contracts.commission_v1 import CommissionHeld
 from contracts.customer_v1 import Customer, CustomerRecorded
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered
@@ -111,6 +112,9 @@ HEALTHY: dict[str, Break] = {
     "a change that is said again because its order was sent again": put(again=changed(order=order(attempt=2))),
     "an offer that was withdrawn after the sale": put(
         withdrawn=OfferWithdrawn(code="MAX", withdrawn_at=NOW.replace(hour=15))
+    ),
+    "a version withdrawn that was not the one sold": put(
+        withdrawn=offer_v2.OfferWithdrawn(code="MAX", versions=(2,), withdrawn_at=NOW)
     ),
     "a case beside an order that has ended": all_of(
         put(
@@ -440,6 +444,11 @@ BREAKS: dict[str, tuple[str, str, Break]] = {
         CHARGE,
         "sub-1: cannot be priced: offer.not-on-sale",
         put(withdrawn=OfferWithdrawn(code="MAX", withdrawn_at=NOW)),
+    ),
+    "a charge for the version that was withdrawn by name": (
+        CHARGE,
+        "sub-1: cannot be priced: offer.not-on-sale",
+        put(withdrawn=offer_v2.OfferWithdrawn(code="MAX", versions=(1,), withdrawn_at=NOW)),
     ),
     "an honoured quote above the published price": (
         CHARGE,
