@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import sys
 import tempfile
 import threading
@@ -15,14 +13,13 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from contracts.topics import BY_NAME, SERVICES
 from services.local import audit as auditing
 from services.local import clock as moving
-from services.local import following, loading
+from services.local import files, following, loading
 from services.local.demo import Demo, StoryBrokenError
 from services.local.doors import Doors, NotQuietError, StackNotFoundError
 from services.local.kafka import KafkaError
@@ -30,6 +27,19 @@ from services.local.ports import PortInUseError
 from services.local.postgres import PostgresError
 from services.local.stack import DEFAULT_START, Options, Stack
 from services.local.supervisor import FolderInUseError, ProcessError
+from services.local.terminal import (
+    DATA,
+    DEFAULT_STACK_FILE,
+    AsJson,
+    StackFile,
+    console,
+    counted,
+    errors,
+    interruptible,
+    line,
+    misunderstood,
+    print_json,
+)
 
 app = typer.Typer(
     help="AsQuoted: what the customer was quoted is what the customer gets and pays. "
@@ -38,19 +48,11 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 clock_app = typer.Typer(help="Show or move the business time of a stack.", no_args_is_help=True)
-offers_app = typer.Typer(help="Publish offers.", no_args_is_help=True)
 consumers_app = typer.Typer()
 app.add_typer(clock_app, name="clock")
-app.add_typer(offers_app, name="offers")
+app.add_typer(files.offers_app, name="offers")
+app.add_typer(files.orders_app, name="orders")
 app.add_typer(consumers_app, name="consumers")
-
-console = Console()
-errors = Console(stderr=True)
-
-DATA = Path(".asquoted")
-StackFile = Annotated[Path, typer.Option("--stack", help="stack.json of the running stack")]
-DEFAULT_STACK_FILE = DATA / "stack.json"
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
 
 
 @contextmanager
@@ -96,7 +98,7 @@ def up(
     """Run the whole system in the foreground until Ctrl-C or SIGTERM; the data stays."""
     begin = _moment(start) if start else DEFAULT_START
     options = Options(data, port, begin if movable_clock or start else None, brokers, verbose)
-    with _interruptible(), running(options) as stack:
+    with interruptible(), running(options) as stack:
         console.print(_addresses(stack))
         console.print(f"ready; addresses and keys are in [bold]{stack.file}[/bold]; Ctrl-C stops everything")
         threading.Event().wait()
@@ -106,7 +108,7 @@ def up(
 def demo() -> None:
     """Tell the story step by step on a system of its own, then audit it."""
     violations = 1  # until the audit says otherwise: a demo that was interrupted showed nothing
-    with tempfile.TemporaryDirectory(prefix="asquoted-") as folder, _interruptible():
+    with tempfile.TemporaryDirectory(prefix="asquoted-") as folder, interruptible():
         options = Options(Path(folder), start=DEFAULT_START)
         with running(options) as stack, Doors(stack.description) as doors:
             Demo(doors, stack.folder / "clock.json", console).tell()
@@ -132,7 +134,7 @@ def _audit(description: dict[str, Any], *, as_json: bool) -> int:
     evidence = auditing.gather(description, calls["items"] if isinstance(calls, dict) else calls)
     findings = auditing.judge(evidence)
     if as_json:
-        _print_json([vars(each) for each in findings])
+        print_json([vars(each) for each in findings])
         return len(findings)
     title = f"audit of {len(evidence.records)} records, {len(evidence.orders)} orders"
     table = Table("check", Column("violations", justify="right"), title=title)
@@ -141,30 +143,10 @@ def _audit(description: dict[str, Any], *, as_json: bool) -> int:
         table.add_row(name, f"[bold red]{count}[/bold red]" if count else "[green]0[/green]")
     console.print(table)
     for each in findings:
-        _line(console, f"{each.check}: ", f"{each.about} {each.fault}", style="red")
+        line(console, f"{each.check}: ", f"{each.about} {each.fault}", style="red")
     style = "red" if findings else "green"
-    console.print(f"[{style}]{_counted(len(findings), 'violation')}[/{style}]", highlight=False)
+    console.print(f"[{style}]{counted(len(findings), 'violation')}[/{style}]", highlight=False)
     return len(findings)
-
-
-def _line(where: Console, mark: str, text: str, *, style: str) -> None:
-    """Print one line that is not wrapped, and in which nothing is taken for markup."""
-    where.print(Text(mark, style=style) + Text(text, style="default"), soft_wrap=True, highlight=False)
-
-
-def _print_json(value: object) -> None:
-    """Print for programs: no colours, no wrapping."""
-    typer.echo(json.dumps(value, indent=2))
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _misunderstood(text: str) -> typer.Exit:
-    """Say what was not understood; to be raised."""
-    _line(errors, "asquoted: ", text, style="red")
-    return typer.Exit(2)
 
 
 @clock_app.command("advance")
@@ -196,7 +178,7 @@ def consumers(context: typer.Context, stack: StackFile = DEFAULT_STACK_FILE, as_
         return
     states = Doors.of(stack).readiness()
     if as_json:
-        _print_json(states)
+        print_json(states)
         return
     figures = ("lag", "last poll", "parked keys", "dead letters", "unsent", "jobs due", "jobs failed")
     table = Table("service", "state", *(Column(each, justify="right") for each in figures))
@@ -205,7 +187,7 @@ def consumers(context: typer.Context, stack: StackFile = DEFAULT_STACK_FILE, as_
     console.print(table)
     for name, state in states.items():
         if state.get("stopped"):
-            _line(console, f"{name} was stopped: ", f"asquoted consumers resume {name} lets it go on", style="red")
+            line(console, f"{name} was stopped: ", f"asquoted consumers resume {name} lets it go on", style="red")
 
 
 @consumers_app.command("resume")
@@ -215,7 +197,7 @@ def consumers_resume(
 ) -> None:
     """Let a consumer go on that was stopped by too many failures; those before now no longer count."""
     if service not in SERVICES:
-        raise _misunderstood(f"there is no service {service}; there are {', '.join(SERVICES)}")
+        raise misunderstood(f"there is no service {service}; there are {', '.join(SERVICES)}")
     doors = Doors.of(stack)
     doors.call(service, "POST", "/v1/consumer/resume", key=doors.key("operator"))
     console.print(f"{service} goes on")
@@ -258,46 +240,12 @@ def events(
     """Print events in the order of their arrival, one a line; Ctrl-C ends it."""
     unknown = set(topic or ()) - set(BY_NAME)
     if unknown:
-        raise _misunderstood(f"there is no topic {', '.join(sorted(unknown))}; there are {', '.join(BY_NAME)}")
+        raise misunderstood(f"there is no topic {', '.join(sorted(unknown))}; there are {', '.join(BY_NAME)}")
     wanted = following.Wanted(tuple(topic or BY_NAME), moving.duration(since), order)
     bootstrap = Doors.of(stack).description["kafka"]
-    with _interruptible():
+    with interruptible():
         for record in following.follow(bootstrap, wanted, forever=follow):
             following.show(record, console, as_json=as_json)
-
-
-@offers_app.command("publish")
-def offers_publish(
-    file: Annotated[Path, typer.Argument(help="one offer, or `offers:` with a list of them")],
-    stack: StackFile = DEFAULT_STACK_FILE,
-    as_json: AsJson = False,
-) -> None:
-    """Validate the offers of a YAML file and publish all or none; every fault is named with its line."""
-    content, doors = _bytes(file), Doors.of(stack)
-    headers, key = {"Content-Type": "application/yaml"}, doors.key("catalogue")
-    answer = doors.call("catalogue", "POST", "/v1/offers", key=key, content=content, headers=headers, expect=(422,))
-    told = answer.json()
-    if as_json:
-        _print_json(told)
-    elif answer.is_success:
-        for each in told["published"]:
-            _line(console, "published ", f"{each['code']} v{each['version']}", style="green")
-        for each in told["already_published"]:
-            _line(console, "was published already ", f"{each['code']} v{each['version']}", style="dim")
-    else:
-        for fault in told["errors"]:
-            place = f"{file}:{fault.get('line') or 1}: "
-            _line(errors, place, f"{fault['detail']} ({fault['code']} at {fault['pointer'] or '/'})", style="red")
-        _line(errors, "", f"{_counted(len(told['errors']), 'fault')}; nothing was published", style="red")
-    if not answer.is_success:
-        raise typer.Exit(1)
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise _misunderstood(f"{file}: {error.strerror}") from error
 
 
 def _addresses(stack: Stack) -> Table:
@@ -316,24 +264,6 @@ def _moment(text: str) -> datetime:
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is no time; write for example 2026-11-20T14:00:00Z") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGTERM end a command like Ctrl-C does, so that all that was started is stopped."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    # SIGINT too: a shell's background job inherits that it is ignored.
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    except KeyboardInterrupt:
-        errors.print("stopped")
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 ANTICIPATED = (
@@ -357,7 +287,7 @@ def main() -> None:
         app()
     except ANTICIPATED as error:
         asked = error.request.url if isinstance(error, httpx.TransportError) else None
-        _line(errors, "asquoted: ", f"{asked} does not answer: {error}" if asked else str(error), style="red")
+        line(errors, "asquoted: ", f"{asked} does not answer: {error}" if asked else str(error), style="red")
         sys.exit(1)
 
 
