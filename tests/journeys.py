@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +14,27 @@ from typing import Any
 import httpx
 
 from services.chassis.ids import sha256
-from services.local import audit, clock
+from services.local import audit, clock, loading
 from services.local.doors import Doors
 from services.local.records import Record, read_all
+from services.local.stack import DEFAULT_START, Options, Stack
 
 _numbers = itertools.count(1)
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Stack]:
+    """A stack with the demo's data, until the end."""
+    stack = Stack(Options(folder, start=DEFAULT_START), progress=lambda _: None)
+    try:
+        stack.start()
+        with Doors(stack.description) as doors:
+            loading.load(doors, lambda _: None)
+            doors.quiet()
+        stack.ready()
+        yield stack
+    finally:
+        stack.stop()
 
 
 def violations(doors: Doors) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +53,11 @@ app.add_typer(clock_app, name="clock")
 app.add_typer(files.offers_app, name="offers")
 app.add_typer(files.orders_app, name="orders")
 app.add_typer(consumers_app, name="consumers")
+
+
+def _completed(words: Iterable[str]) -> Callable[[str], list[str]]:
+    """What a shell may complete a word to."""
+    return lambda incomplete: [each for each in words if each.startswith(incomplete)]
 
 
 @contextmanager
@@ -192,7 +197,7 @@ def consumers(context: typer.Context, stack: StackFile = DEFAULT_STACK_FILE, as_
 
 @consumers_app.command("resume")
 def consumers_resume(
-    service: Annotated[str, typer.Argument(help=f"one of {', '.join(SERVICES)}")],
+    service: Annotated[str, typer.Argument(help=f"one of {', '.join(SERVICES)}", autocompletion=_completed(SERVICES))],
     stack: StackFile = DEFAULT_STACK_FILE,
 ) -> None:
     """Let a consumer go on that was stopped by too many failures; those before now no longer count."""
@@ -229,10 +234,23 @@ def _figure(number: int | None, style: str) -> Text:
 @app.command()
 def events(
     topic: Annotated[
-        list[str] | None, typer.Option("--topic", help="only this topic; may be given several times")
+        list[str] | None,
+        typer.Option("--topic", help="only this topic; may be given several times", autocompletion=_completed(BY_NAME)),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type",
+            help="only this type, e.g. order.held; may be given several times",
+            autocompletion=_completed(following.TYPES),
+        ),
     ] = None,
     since: Annotated[str, typer.Option(help="how far back to begin, e.g. 10m (0s: from now on)")] = "10m",
     order: Annotated[str | None, typer.Option(help="only what names this order, by its id")] = None,
+    about: Annotated[
+        list[str] | None,
+        typer.Option("--about", help="only what names this: a subscription, customer, case, partner, agent, offer …"),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="wait for more, or stop at the end")] = True,
     stack: StackFile = DEFAULT_STACK_FILE,
     as_json: AsJson = False,
@@ -241,7 +259,11 @@ def events(
     unknown = set(topic or ()) - set(BY_NAME)
     if unknown:
         raise misunderstood(f"there is no topic {', '.join(sorted(unknown))}; there are {', '.join(BY_NAME)}")
-    wanted = following.Wanted(tuple(topic or BY_NAME), moving.duration(since), order)
+    foreign = {each for each in kind or () if not following.is_type(each)}
+    if foreign:
+        raise misunderstood(f"there is no type {', '.join(sorted(foreign))}; there are {', '.join(following.TYPES)}")
+    names = tuple(filter(None, (order, *(about or ()))))
+    wanted = following.Wanted(tuple(topic or BY_NAME), moving.duration(since), tuple(kind or ()), names)
     bootstrap = Doors.of(stack).description["kafka"]
     with interruptible():
         for record in following.follow(bootstrap, wanted, forever=follow):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -62,19 +61,23 @@ class Demo:
     def _today(self) -> None:
         self._title("Valérie has TRIO and pays 70.00 a month.")
         answer = self.doors.call("billing", "GET", "/v1/subscriptions/sub-1001/charges", key=self._desk)
-        self._expect(answer.json()["in_force"]["amount"] == 7000, answer, "in force", answer.json()["in_force"])  # noqa: PLR2004 - the story's price
+        in_force = answer.json()["in_force"]
+        self._expect(in_force["amount"] == 7000, answer, f"Billing charges her {_money(in_force)} a month.")  # noqa: PLR2004 - the story's price
 
     def _promised(self) -> dict[str, Any]:
-        self._title('An agent sells her TRIO-MAX "for 5 euros more a month"; the published price is 11 more.')
+        self._title('An agent sells TRIO-MAX "for 5 euros more a month"; published is 11 more.')
         quote = {"monthly_change": {"amount": 500, "currency": "EUR"}}
         answer = self._order("LC-2026-000123", quote=quote)
         order: dict[str, Any] = answer.json()
         found = order["discrepancies"]
         as_told = [(each["code"], each["expected"], each["given"]) for each in found]
         expected = [("price.change", {"amount": 1100, "currency": "EUR"}, {"amount": 500, "currency": "EUR"})]
-        self._expect(order["state"] == "held" and as_told == expected, answer, order["id"], order["state"])
-        for each in found:
-            self._line(f"{each['code']}: expected {_money(each['expected'])}, given {_money(each['given'])}")
+        what = [
+            f"{each['code']}, expected {_money(each['expected'], '+')}, given {_money(each['given'], '+')}"
+            for each in found
+        ]
+        held = order["state"] == "held" and as_told == expected
+        self._expect(held, answer, f"The order is {order['state']}: {'; '.join(what)}.", f"order {order['id']}")
         return order
 
     def _nothing_happened(self, order: dict[str, Any]) -> None:
@@ -83,27 +86,28 @@ class Demo:
         records = read_all(self.doors.description["kafka"])
         confirmed = [each for each in _of(records, OrderConfirmed) if each.event.order.id == order["id"]]  # type: ignore[union-attr]
         named = [each for each in records if each.topic in {"subscriptions", "invoices"} and _names(each, order["id"])]
-        self._check(not confirmed, f"topic orders: no OrderConfirmed for {order['id']}")
-        self._check(not named, "topics subscriptions and invoices: no event names it")
+        self._check(not confirmed, "Topic orders has no OrderConfirmed for it.")
+        self._check(not named, "Topics subscriptions and invoices have no event that names it.")
         for service in ("provisioning", "billing"):
             rows = asyncio.run(rows_naming(self.doors.description["services"][service]["database"], order["id"]))
-            self._check(not rows, f"database {service}: no row names it")
+            self._check(not rows, f"Database {service} has no row that names it.")
 
     def _decided(self, order: dict[str, Any]) -> None:
-        self._title("Rita, a reviewer, sees both numbers and applies the published price; Valérie is asked anew.")
+        self._title("Rita, a reviewer, applies the published price; Valérie is asked anew.")
         path, rita = f"/v1/cases/{order['case_id']}", self.doors.key("reviewers", "rita")
         case = self.doors.until("the case", lambda: self._found("review", path, rita))
-        self._expect(case.json()["codes"] == ["price.change"], case, "codes", case.json()["codes"])
+        codes = case.json()["codes"]
+        self._expect(codes == ["price.change"], case, f"Her case says {', '.join(codes)}, with both numbers.")
         body = {"decision": "apply_published_price", "reason": "The agent promised +5.00, published is +11.00."}
         decided = self.doors.call("review", "POST", f"{path}/decisions", key=rita, json=body)
-        self._line(f"{_request(decided)} → {decided.status_code} {decided.json()['state']}")
+        self._expect(decided.is_success, decided, f"The case is {decided.json()['state']}: {body['decision']}.")
         self._order_becomes(order["id"], "pending")
         mail = self._mail("81")
-        self._line(f"mail to {mail['to']}: {mail['subject']}")
+        self._said(f"A mail goes to {mail['to']}.", f'"{mail["subject"]}"')
         self._answer(mail, "no")
         self._order_becomes(order["id"], "cancelled")
         closed = self.doors.until("the case to close", lambda: self._in_state(path, rita, "applied"))
-        self._line(f"{_request(closed)} → case {closed.json()['state']}")
+        self._expect(closed.is_success, closed, f"The case is {closed.json()['state']}.")
 
     def _right_order(self) -> None:
         self._title("An order quoted at the published price goes all the way.")
@@ -113,40 +117,44 @@ class Demo:
         }
         answer = self._order("LC-2026-000124", quote=quote)
         order = answer.json()
-        self._expect(order["state"] == "pending", answer, order["id"], order["state"])
+        asked = f"The order is {order['state']}: the customer is asked."
+        self._expect(order["state"] == "pending", answer, asked, f"order {order['id']}")
         self._answer(self.doors.until("the mail", lambda: self._unanswered("81")), "yes")
         self._order_becomes(order["id"], "completed")
         records = read_all(self.doors.description["kafka"], ["orders", "invoices"])
         charged = [each for each in _of(records, ChargesStarted) if each.event.order_id == order["id"]]  # type: ignore[union-attr]
         done = [each for each in _of(records, OrderCompleted) if each.event.order.id == order["id"]]  # type: ignore[union-attr]
-        self._check(len(done) == 1, f"{_places(done)} OrderCompleted")
+        self._check(len(done) == 1, "Kafka has its OrderCompleted, once.", _places(done))
         amounts = [each.event.charge.monthly.amount for each in charged]  # type: ignore[union-attr]
-        self._check(amounts == [8100], f"{_places(charged)} ChargesStarted: {', '.join(map(str, amounts))}")
+        told = ", ".join(f"{amount / 100:.2f}" for amount in amounts)
+        self._check(amounts == [8100], f"Kafka has its ChargesStarted: {told} EUR a month.", _places(charged))
 
     def _tv_kept(self) -> None:
-        self._title("An order that would take a customer's TV away without naming it is stopped.")
+        self._title("An order that would take the TV away without naming it is stopped.")
         quote = {"monthly_total": {"amount": 5200, "currency": "EUR"}}
         customer = {"id": "cust-1002"}
         answer = self._order(
             "LC-2026-000125", quote=quote, offer="DUO", subscription_id="sub-1002", customer=customer, language="nl"
         )
         order = answer.json()
-        self._expect(order["state"] == "held", answer, order["id"], order["state"])
         lost = [(each["code"], each["expected"]) for each in order["discrepancies"]]
-        self._check(lost == [("services.lost", ["tv", "decoder"])], f"discrepancies {json.dumps(lost)}")
+        stopped = order["state"] == "held" and lost == [("services.lost", ["tv", "decoder"])]
+        what = "; ".join(f"{code}, {' and '.join(services)}" for code, services in lost)
+        self._expect(stopped, answer, f"The order is {order['state']}: {what}.", f"order {order['id']}")
 
     def _poisoned(self) -> None:
         self._title("A message that nobody can read becomes one case; everything else goes on.")
         place = put(self.doors.description["kafka"], "orders", b"poison", b"\xff not json", [("ce_type", b"?")])
-        self._line(f"{place} put there by a stranger")
+        self._said("A stranger puts bytes on a topic.", place)
         rita = self.doors.key("reviewers", "rita")
         cases = self.doors.until("the case", lambda: self._cases_of(place, rita))
         self.doors.quiet()
         cases = self._cases_of(place, rita)
-        self._check(len(cases) == 1, f"GET /v1/cases?code=message.unreadable → {len(cases)} case {cases[0]['id']}")
+        shown = f"GET /v1/cases?code=message.unreadable, case {cases[0]['id']}"
+        self._check(len(cases) == 1, "They are exactly one case.", shown)
         letters = _of(read_all(self.doors.description["kafka"], ["dead-letters"]), MessageDeadLettered)
         services = sorted(each.event.service for each in letters)  # type: ignore[union-attr]
-        self._line(f"{_places(letters)} MessageDeadLettered by {', '.join(services)}")
+        self._said(f"Told by {', '.join(services)}.", _places(letters))
 
     # --- doors -------------------------------------------------------------------------------------------------------
 
@@ -168,7 +176,7 @@ class Demo:
             return answer if answer.json()["state"] == state else None
 
         answer = self.doors.until(f"order {order_id} to be {state}", there)
-        self._line(f"{_request(answer)} → {answer.status_code} {state}")
+        self._expect(answer.is_success, answer, f"The order is {state}.")
 
     def _found(self, service: str, path: str, key: str) -> httpx.Response | None:
         answer = self.doors.call(service, "GET", path, key=key, expect=(404,))
@@ -203,34 +211,38 @@ class Demo:
         link = next(each for each in mail["links"] if "/confirm/" in each)
         answer_page = self.doors.client.get(link)
         prices = re.findall(r"-?\+?\d+[.,]\d\d", answer_page.text.partition("<main>")[2])
-        self._line(f"GET /confirm/… → {answer_page.status_code} shows {', '.join(dict.fromkeys(prices))}")
+        shown = "  ".join(dict.fromkeys(prices))
+        self._check(answer_page.is_success, f"Its page shows {shown}.", f"GET /confirm/… → {answer_page.status_code}")
         posted = self.doors.client.post(link, data={"answer": answer})
-        self._line(f"POST /confirm/… {answer} → {posted.status_code}")
+        self._check(posted.is_success, f"She answers {answer}.", f"POST /confirm/… → {posted.status_code}")
 
     # --- telling -----------------------------------------------------------------------------------------------------
 
     def _title(self, text: str) -> None:
         self._step += 1
-        self.console.print(f"\n[bold]{self._step}. {escape(text)}[/bold]")
+        self.console.print(f"\n[bold]{self._step}. {escape(text)}[/bold]", soft_wrap=True, highlight=False)
 
-    def _line(self, text: str) -> None:
-        self.console.print(f"   {escape(text)}")
+    def _said(self, text: str, *proof: str) -> None:
+        """Say what happened in words, and below it where that can be looked up."""
+        self.console.print(f"   [green]✓[/green] {escape(text)}", soft_wrap=True, highlight=False)
+        for each in proof:
+            self.console.print(f"     [dim]{escape(each)}[/dim]", soft_wrap=True, highlight=False)
 
-    def _check(self, holds: bool, text: str) -> None:  # noqa: FBT001 - what was found, and what is said of it
+    def _check(self, holds: bool, text: str, *proof: str) -> None:  # noqa: FBT001 - what was found, and what is said of it
         if not holds:
-            raise StoryBrokenError(text)
-        self.console.print(f"   [green]✓[/green] {escape(text)}")
+            raise StoryBrokenError(" ".join(["the story breaks here:", text, *proof]))
+        self._said(text, *proof)
 
-    def _expect(self, holds: bool, answer: httpx.Response, about: object, found: object) -> None:  # noqa: FBT001 - the same
-        self._check(holds, f"{_request(answer)} → {answer.status_code} {about}: {found}")
+    def _expect(self, holds: bool, answer: httpx.Response, text: str, *proof: str) -> None:  # noqa: FBT001 - the same
+        self._check(holds, text, f"{_request(answer)} → {answer.status_code}", *proof)
 
 
 def _request(answer: httpx.Response) -> str:
     return f"{answer.request.method} {answer.request.url.path}"
 
 
-def _money(amount: dict[str, Any]) -> str:
-    return f"{amount['amount'] / 100:+.2f} {amount['currency']}"
+def _money(amount: dict[str, Any], sign: str = "-") -> str:
+    return f"{amount['amount'] / 100:{sign}.2f} {amount['currency']}"
 
 
 def _of(records: list[Record], kind: type[Event]) -> list[Record]:

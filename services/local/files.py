@@ -103,7 +103,8 @@ def _sent(orders: OrderFile, results: Results, door: Door) -> list[Result]:
     results.begin(iter(known))
     told = [*known.values()]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True) as progress, interruptible():
+    watched = errors.is_terminal
+    with Progress(*columns, console=errors, transient=True, disable=not watched) as progress, interruptible():
         bar = progress.add_task("sending", total=len(orders.lines), completed=len(known))
 
         def keep(result: Result) -> None:

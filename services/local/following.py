@@ -16,7 +16,7 @@ from rich.text import Text
 
 from contracts.case_v1 import CaseClosed, CaseDecided
 from contracts.dead_letter_v1 import MessageDeadLettered
-from contracts.event import Event
+from contracts.event import REGISTRY, Event
 from contracts.invoice_v1 import ChargesStarted
 from contracts.money import Money
 from contracts.notice_v1 import NoticeEvent
@@ -37,7 +37,11 @@ COLOURS = {
     "dead-letters": "red",
 }
 TYPE_WIDTH, ID_WIDTH = 32, 36  # of the longest type and of the ids that we make
+WIDE = 130  # columns of a screen on which most events are one line
 END = None
+
+TYPES = tuple(sorted(each.partition(".v")[0] for each in REGISTRY))
+"""The types of all events, without their versions."""
 
 Queue = queue.Queue[Record | Exception | None]
 
@@ -48,15 +52,25 @@ class UnreachableError(Exception):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to show: which topics, from how long ago, and only one order or all."""
+    """What to show: which topics, from how long ago, of which types (all without), and what a record must name."""
 
     topics: tuple[str, ...]
     since: timedelta
-    order: str | None
+    types: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     def has(self, record: Record) -> bool:
-        """Whether a record is to be shown."""
-        return self.order is None or self.order.encode() in (record.value or b"")
+        """Whether a record is to be shown: a type stands for all its versions, a name in key or value for itself."""
+        told = record.envelope.type if record.envelope else ""
+        if self.types and not any(told == each or told.startswith(f"{each}.v") for each in self.types):
+            return False
+        content = b"\n".join((record.key or b"", record.value or b""))
+        return all(each.encode() in content for each in self.names)
+
+
+def is_type(name: str) -> bool:
+    """Whether there are events of this type, named with its version or without."""
+    return name in TYPES or name in REGISTRY
 
 
 def follow(bootstrap: str, wanted: Wanted, *, forever: bool) -> Iterator[Record]:
@@ -103,17 +117,26 @@ def _arrival(record: Record) -> tuple[int, str, int]:
 
 
 def show(record: Record, console: Console, *, as_json: bool) -> None:
-    """Print one record on a line; an unreadable one is shown as bytes."""
+    """Print one record on a line, on a narrow screen on two; an unreadable one is shown as bytes."""
     if as_json:
         console.print(json.dumps(_described(record)), soft_wrap=True, highlight=False, markup=False)
         return
     envelope = record.envelope
-    line = Text(f"{envelope.time:%Y-%m-%d %H:%M:%S}" if envelope else f"{'?':<19}", style="dim")
-    line.append(f"  {envelope.type if envelope else 'unreadable':<{TYPE_WIDTH}}", style=COLOURS[record.topic])
-    line.append(f" {(envelope.subject if envelope else '') or '':<{ID_WIDTH}}  ")
-    line.append(_brief(record))
-    line.append(f"  {record.place}", style="dim")
-    console.print(line, soft_wrap=True, highlight=False)
+    time = Text(f"{envelope.time:%Y-%m-%d %H:%M:%S}" if envelope else f"{'?':<19}", style="dim")
+    told = Text(envelope.type if envelope else "unreadable", style=COLOURS[record.topic])
+    about = Text((envelope.subject if envelope else "") or "")
+    place = Text(record.place, style="dim")
+    if console.is_terminal and console.width < WIDE:
+        lines = [_beside(time, told, place), _beside(Text("  "), about, _brief(record))]
+    else:
+        told.pad_right(TYPE_WIDTH - len(told))
+        about.pad_right(ID_WIDTH - len(about))
+        lines = [_beside(time, Text(" ").join((told, about)), _brief(record), place)]
+    console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
+
+
+def _beside(*parts: Text) -> Text:
+    return Text("  ").join(parts)
 
 
 def _described(record: Record) -> dict[str, object]:
@@ -130,12 +153,15 @@ def _json(record: Record) -> object:
     return None if record.value is None else record.value.decode("utf-8", "backslashreplace")
 
 
-def _brief(record: Record) -> str:
-    """What a person wants to know of it, in a few words."""
+def _brief(record: Record) -> Text:
+    """What a person wants to know of it, in a few words; what was found wrong stands out."""
     event = record.event
     if event is None:
-        return "no value" if record.value is None else repr(record.value)[:100]
-    return "  ".join(part for part in (*_parts(event), str(getattr(event, "reason", "") or "")[:80]) if part)
+        return Text("no value" if record.value is None else repr(record.value)[:100], style="red")
+    codes = getattr(event, "codes", ()) or [each.code for each in getattr(event, "discrepancies", ())]
+    reason = str(getattr(event, "reason", "") or "")[:80]
+    parts = (*map(Text, _parts(event)), Text(", ".join(codes), style="bold red"), Text(reason, style="italic"))
+    return _beside(*filter(None, parts))
 
 
 def _parts(event: Event) -> Iterator[str]:
@@ -157,7 +183,6 @@ def _parts(event: Event) -> Iterator[str]:
         yield f"{event.topic}/{event.partition}/{event.offset} in {event.service}: {event.code}"
     elif order is not None:
         yield " ".join(filter(None, (order.action, order.offer_code, f"{order.partner}/{order.agent}")))
-    yield ", ".join(getattr(event, "codes", ()) or [each.code for each in getattr(event, "discrepancies", ())])
 
 
 def _named(offer: OfferRef) -> str:

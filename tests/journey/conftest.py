@@ -7,25 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from services.local import loading
 from services.local.doors import Doors
-from services.local.stack import DEFAULT_START, Options, Stack
-from tests.journeys import Journey, violations
+from services.local.stack import Stack
+from tests.journeys import Journey, started, violations
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Kafka, PostgreSQL, the outside world and all services, with the demo's data."""
-    stack = Stack(Options(tmp_path_factory.mktemp("stack"), start=DEFAULT_START), progress=lambda _: None)
-    try:
-        stack.start()
-        with Doors(stack.description) as doors:
-            loading.load(doors, lambda _: None)
-            doors.quiet()
-        stack.ready()
+    with started(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture

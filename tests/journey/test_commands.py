@@ -51,6 +51,7 @@ def asquoted(stack: Stack, *words: str, columns: int = 160) -> subprocess.Comple
         ("clock show", "Show business time"),
         ("clock advance", "Move business time forward"),
         ("offers publish", "every fault is named with its line"),
+        ("orders submit", "nothing is ordered twice"),
     ],
 )
 def test_help_says_what_each_command_does(words: str, says: str) -> None:
@@ -128,6 +129,50 @@ def test_a_bad_duration_is_refused_in_one_line(stack: Stack, duration: str) -> N
     refused = typed("clock", "advance", "--stack", str(stack.file), "--", duration)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == f"asquoted: {duration!r} is no duration; write for example 14d, 90m or 1h30m\n"
+
+
+def test_events_are_filtered_by_their_type_and_by_what_they_name(stack: Stack, journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    order = journey.order(journey.body(line, quote={"monthly_change": euro(500)}))
+    journey.doors.quiet()
+    words = ("events", "--no-follow", "--since", "1h", "--json", "--about", line.subscription_id)
+    types = [
+        json.loads(each)["type"]
+        for each in asquoted(stack, *words, "--type", "order.held", "--type", "case.opened.v1").stdout.splitlines()
+    ]
+    assert sorted(types) == ["case.opened.v1", "order.held.v1"]
+    assert asquoted(stack, *words, "--about", "nobody at all").stdout == ""
+    named = asquoted(stack, *words, "--about", order["id"], "--type", "order.held").stdout.splitlines()
+    assert [json.loads(each)["subject"] for each in named] == [order["id"]]
+    refused = asquoted(stack, "events", "--type", "order.hold")
+    assert (refused.returncode, "there is no type order.hold; there are " in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("begun", "completed"),
+    [
+        ("o", ["offers", "orders"]),
+        ("orders ", ["submit"]),
+        ("events --topic c", ["customers", "commissions", "cases"]),
+        ("events --type order.h", ["order.held"]),
+        ("consumers resume b", ["billing"]),
+    ],
+)
+def test_a_shell_completes_commands_topics_types_and_services(begun: str, completed: list[str]) -> None:
+    words = f"asquoted {begun}"
+    env = {"_ASQUOTED_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    command = str(Path(sys.executable).with_name("asquoted"))
+    told = subprocess.run([command], capture_output=True, text=True, timeout=60, check=False, env=env)
+    assert sorted(told.stdout.split()) == sorted(completed), told.stderr
+
+
+@pytest.mark.usefixtures("journey")
+def test_tables_fit_in_80_columns(stack: Stack) -> None:
+    for words in (("consumers",), ("audit",)):
+        told = asquoted(stack, *words, columns=80).stdout.splitlines()
+        assert max(map(len, told)) <= 80, told
+    heads = [each for each in asquoted(stack, "consumers", columns=80).stdout.splitlines() if "service" in each]
+    assert all("…" not in each for each in heads)
 
 
 @pytest.mark.usefixtures("journey")

@@ -91,9 +91,12 @@ async def send(url: str, orders: list[Line], **more: Any) -> tuple[dict[str, Res
     told: dict[str, Result] = {}
     waits: list[str] = []
     door = Door(url, "liege-calls", "the key", **more)
-    await Submission(door, lambda each: told.setdefault(each.partner_reference, each) and None, waits.append).send(
-        orders
-    )
+
+    def tell(result: Result) -> None:
+        assert result.partner_reference not in told
+        told[result.partner_reference] = result
+
+    await Submission(door, tell, waits.append).send(orders)
     return told, [each for each in waits if each]
 
 
