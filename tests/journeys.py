@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,18 +24,19 @@ _numbers = itertools.count(1)
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[Stack]:
-    """A stack with the demo's data, until the end."""
-    stack = Stack(Options(folder, start=DEFAULT_START), progress=lambda _: None)
-    try:
-        stack.start()
-        with Doors(stack.description) as doors:
-            loading.load(doors, lambda _: None)
-            doors.quiet()
-        stack.ready()
-        yield stack
-    finally:
-        stack.stop()
+def started() -> Iterator[Stack]:
+    """A stack with the demo's data, until the end; in a folder that PostgreSQL's own user may enter."""
+    with tempfile.TemporaryDirectory(prefix="asquoted-", ignore_cleanup_errors=True) as folder:
+        stack = Stack(Options(Path(folder), start=DEFAULT_START), progress=lambda _: None)
+        try:
+            stack.start()
+            with Doors(stack.description) as doors:
+                loading.load(doors, lambda _: None)
+                doors.quiet()
+            stack.ready()
+            yield stack
+        finally:
+            stack.stop()
 
 
 def violations(doors: Doors) -> list[str]:

@@ -13,9 +13,9 @@ from tests.journeys import Journey, started, violations
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """Kafka, PostgreSQL, the outside world and all services, with the demo's data."""
-    with started(tmp_path_factory.mktemp("stack")) as stack:
+    with started() as stack:
         yield stack
 
 

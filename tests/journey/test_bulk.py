@@ -24,9 +24,9 @@ MANY = 2000
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """A stack of its own: so many orders would slow every other journey's audit."""
-    with started(tmp_path_factory.mktemp("bulk")) as stack:
+    with started() as stack:
         yield stack
 
 
