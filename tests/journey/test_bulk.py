@@ -133,7 +133,7 @@ def test_a_table_of_orders_tells_line_by_line_what_became_of_each(
     named = told.stderr.splitlines()
     assert [each.partition(": ")[0] for each in named] == [f"{file}:3"] * 3 + [f"{file}:4"]
     assert [each.rpartition("(")[2] for each in named[:3]] == [
-        "literal_error at /channel)",
+        "enum at /channel)",
         "missing at /sold_at)",
         "int_type at /quote/monthly_total/amount)",
     ]
