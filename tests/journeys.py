@@ -192,8 +192,8 @@ class Journey:
         link: str = self.doors.until(f"contract summary {count} for {line.customer['email']}", found)
         return link
 
-    def answer(self, link: str, answer: str) -> httpx.Response:
-        return self.doors.client.post(link, data={"answer": answer})
+    def answer(self, link: str, answer: str, **told: str) -> httpx.Response:
+        return self.doors.client.post(link, data={"answer": answer, **told})
 
     # --- reviewers and the desk --------------------------------------------------------------------------------------
 
@@ -206,6 +206,12 @@ class Journey:
 
         case: dict[str, Any] = self.doors.until(f"case {case_id}", found)
         return case
+
+    def disputed(self, order_id: str) -> dict[str, Any] | None:
+        """The case about what the customer of an order says that she was told."""
+        path, key = "/v1/cases?code=quote.disputed", self.doors.key("reviewers", "rita")
+        items = self.doors.call("review", "GET", path, key=key).json()["items"]
+        return next((each for each in items if each["order_id"] == order_id), None)
 
     def decide(self, case_id: str, decision: str, reviewer: str = "rita", **named: Any) -> httpx.Response:
         self.case(case_id)

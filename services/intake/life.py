@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from contracts.dead_letter_v1 import DiscrepancyFound
 from contracts.invoice_v1 import in_force
+from contracts.money import Money
 from contracts.offer_v1 import OfferRef, brussels_day
 from contracts.order_v1 import (
     Discrepancy,
@@ -143,6 +144,11 @@ async def judge(tx: Transaction, row: OrderRow) -> rules.Assessment:
 
 def hold(tx: Transaction, row: OrderRow, found: Sequence[Discrepancy], by: str) -> OrderRow:
     """Hold an order and open the one case of this judgement."""
+    return held_by(tx, row, found, raise_case(tx, row, found), by)
+
+
+def raise_case(tx: Transaction, row: OrderRow, found: Sequence[Discrepancy]) -> str:
+    """Say what was found about an order, once; the id of the case that review opens for it."""
     case_id = tx.next_id(DiscrepancyFound, row.subscription_id)
     order = row.order
     tx.publish(
@@ -158,7 +164,7 @@ def hold(tx: Transaction, row: OrderRow, found: Sequence[Discrepancy], by: str) 
             quoted_monthly=rules.quoted_monthly(order),
         )
     )
-    return held_by(tx, row, found, case_id, by)
+    return case_id
 
 
 def held_by(tx: Transaction, row: OrderRow, found: Sequence[Discrepancy], case_id: str, by: str) -> OrderRow:
@@ -276,6 +282,12 @@ async def cancelled(tx: Transaction, row: OrderRow, by: str, reason: str) -> Ord
     tx.publish(OrderCancelled(order=row.order, reason=reason))
     await pass_turn(tx, row)
     return row
+
+
+async def dispute(tx: Transaction, row: OrderRow, change: Money | None, total: Money | None) -> OrderRow:
+    """Cancel an order that is not what its customer was told, and have a person ask what the agent told her (S2)."""
+    raise_case(tx, row, rules.disputed(row.order, change, total))
+    return await cancelled(tx, row, "customer", "it is not what the customer was told")
 
 
 async def pass_turn(tx: Transaction, row: OrderRow) -> None:

@@ -260,6 +260,20 @@ def quoted_monthly(order: Order) -> Money | None:
     return min(told, key=lambda each: each.amount, default=order.quote.monthly_total)
 
 
+def disputed(order: Order, change: Money | None, total: Money | None) -> tuple[Discrepancy, ...]:
+    """What the customer says that she was told per month, beside what she was asked to confirm."""
+    price = order.price
+    asked = (
+        ("change", price.monthly_change if price else None, change),
+        ("total", price.new_monthly if price else None, total),
+    )
+    return tuple(
+        _discrepancy("quote.disputed", f"/quote/monthly_{part}", expected, given)
+        for part, expected, given in asked
+        if given is not None
+    )
+
+
 def unresolved(discrepancies: Iterable[Discrepancy], resolved: Iterable[str]) -> tuple[Discrepancy, ...]:
     """What no reviewer's decision has resolved."""
     settled = set(resolved)

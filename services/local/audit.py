@@ -48,7 +48,7 @@ EVENT_STATES = {
     "order.failed.v1": "failed",
 }
 UNDECIDED = {"open", "awaiting_partner", "awaiting_approval"}
-BESIDE_THE_ORDER = {"notice.undeliverable"}
+BESIDE_THE_ORDER = {"notice.undeliverable", "quote.disputed"}
 NO_YES = "its customer did not say yes"
 EMAIL = re.compile(rb"[\w.+-]+@[\w.-]+\w")
 TEXT = re.compile(rb'"((?:[^"\\]|\\.)*)"')

@@ -120,6 +120,22 @@ def test_a_customers_no_cancels_and_her_link_answers_only_once(journey: Journey)
     assert journey.charged(line.subscription_id) == 7000
 
 
+def test_what_a_customer_was_not_told_is_a_case_about_the_agent_and_changes_nothing(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    order = journey.order(journey.body(line))
+    answered = journey.answer(journey.link(line), "not-what-i-was-told", told_monthly_change="5,00 €")
+    assert answered.status_code == 200
+    assert journey.view(order["id"])["state"] == "cancelled"
+    case = journey.doors.until("the case", lambda: journey.disputed(order["id"]))
+    assert (case["agent"], case["partner"]) == ("agent-17", "liege-calls")
+    assert [(each["expected"], each["given"]) for each in case["discrepancies"]] == [(euro(1100), euro(500))]
+    journey.doors.quiet()
+    assert journey.case(case["id"])["state"] == "open"  # that the order has ended answers nothing
+    assert not journey.decide(case["id"], "apply_published_price").is_success
+    assert journey.decide(case["id"], "set_aside").is_success
+    assert journey.charged(line.subscription_id) == 7000
+
+
 def test_silence_cancels_when_its_time_is_over(journey: Journey) -> None:
     line = journey.customer_with("TRIO", 2)
     order = journey.order(journey.body(line))

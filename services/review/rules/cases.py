@@ -23,9 +23,9 @@ State = Literal["open", "awaiting_partner", "awaiting_approval", "decided", "app
 UNDECIDED: frozenset[State] = frozenset({"open", "awaiting_partner"})
 CLOSED: frozenset[State] = frozenset({"applied", "overtaken"})
 
-BESIDE_THE_ORDER = frozenset({"notice.undeliverable"})
+BESIDE_THE_ORDER = frozenset({"notice.undeliverable", "quote.disputed"})
 
-"""Codes about an order that goes on all the same: nothing that becomes of it answers such a case."""
+"""Codes that ask more than what becomes of the order: it goes on, or has ended, and the case waits all the same."""
 
 LONGEST_CAUSE = 300
 _VARYING = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
