@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal, get_currency_precision
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from contracts.customer_v1 import Language
-from contracts.money import Money
+from contracts.money import Money, Promotion
 from contracts.offer_v1 import BRUSSELS, Offer
-from contracts.order_v1 import Order, OrderPrice
+from contracts.order_v1 import Order, OrderPrice, Quote
 from contracts.subscription_v1 import Subscription, lost, services_of
 from services.intake.pages.texts import FAULTS, NOT_TAKEN, SAID, STANDINGS, TEXTS
 from services.intake.pages.things import LEVELS, THINGS
@@ -62,8 +63,9 @@ class Row:
 
     label: str
     value: str
+    unit: str = ""
     note: str = ""
-    strong: bool = False
+    weight: Literal["", "marked", "strong"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,10 @@ class _Page:
         return self.render(
             "question.html",
             asked=asked,
-            day=format_date(asked.order.sold_at.astimezone(BRUSSELS), "long", locale=self.locale),
+            day=self._day(asked.order.sold_at),
             until=_moment(asked.expires_at, self.locale),
             prices=self._prices(asked),
+            told=self._told(asked),
             things=self._things(today, new),
             has_today=asked.subscription is not None,
             removed=self._removed(asked, today, new),
@@ -142,22 +145,36 @@ class _Page:
 
     def _prices(self, asked: Asked) -> list[Row]:
         """Today's price first, then the new one, large; computed by us, never taken from the agent."""
-        price, today = asked.price, asked.price.current_monthly
-        rows = [Row(self.say("today"), self._monthly(today), self._name(asked.current_offer))] if today else []
-        rows.append(Row(self.say("new"), self._monthly(price.new_monthly), self._new(asked), strong=True))
+        price, today, recent = asked.price, asked.price.current_monthly, asked.order.recent_change
+        rows = [self._monthly("today", today, self._name(asked.current_offer))] if today else []
+        rows.append(self._monthly("new", price.new_monthly, self._new(asked), "strong"))
         if today:
-            rows.append(Row(self.say("difference"), self._monthly(price.monthly_change, signed=True)))
+            rows.append(self._monthly("difference", price.monthly_change, weight="marked", signed=True))
+        if recent is not None and recent != price.monthly_change:
+            rows.append(self._monthly("recent-change", recent, weight="marked", signed=True))
         if price.promotion:
             full = price.monthly_after_promotion
-            rows.append(Row(self.say("after-promotion"), self._monthly(full), self._than(full, today)))
+            rows.append(self._monthly("after-promotion", full, self._than(full, today), "marked"))
         return [*rows, Row(self.say("once"), self._money(price.one_off))]
+
+    def _monthly(
+        self,
+        label: str,
+        money: Money,
+        note: str = "",
+        weight: Literal["", "marked", "strong"] = "",
+        *,
+        signed: bool = False,
+    ) -> Row:
+        return Row(self.say(label), self._money(money, signed=signed), self.say("per-month"), note, weight)
 
     def _new(self, asked: Asked) -> str:
         """What she is going to have, and for how long a promotion is in its price."""
         name, promotion = self._name(asked.new_offer) or self.say("terminated"), asked.price.promotion
-        if promotion is None:
-            return name
-        return f"{name}: {self.say('promotion', money=self._money(promotion.monthly), months=promotion.months)}"
+        return f"{name}: {self._promotion(promotion)}" if promotion else name
+
+    def _promotion(self, promotion: Promotion) -> str:
+        return self.say("promotion", money=self._money(promotion.monthly), months=promotion.months)
 
     def _name(self, offer: Offer | None) -> str:
         return str(getattr(offer.names, self.language)) if offer else ""
@@ -166,17 +183,37 @@ class _Page:
         """By how much the price after a promotion differs from today's: what a promotion hides."""
         return self.say("than-today", money=self._money(money - today, signed=True)) if today else ""
 
-    def _monthly(self, money: Money, *, signed: bool = False) -> str:
-        return self.say("monthly", money=self._money(money, signed=signed))
-
     def _money(self, money: Money, *, signed: bool = False) -> str:
         plus = "+" if signed and money.amount > 0 else ""
         return plus + _currency(money.amount, money.currency, self.locale)
 
+    def _told(self, asked: Asked) -> list[str]:
+        """What the agent wrote down that is not what she is asked: in this order, and before it."""
+        order, price = asked.order, asked.price
+        quotes = [(each.told_at, each.quote) for each in order.earlier_quotes]
+        if order.quote and not _same(order.quote, price):
+            quotes.append((order.sold_at, order.quote))
+        return [
+            self.say("told-on", day=self._day(at), what=self._quote(quote)) for at, quote in sorted(quotes, key=_when)
+        ]
+
+    def _quote(self, quote: Quote) -> str:
+        parts = [
+            self.say("told-total-was", money=self._money(quote.monthly_total)) if quote.monthly_total else "",
+            self.say("told-change-was", money=self._money(quote.monthly_change, signed=True))
+            if quote.monthly_change
+            else "",
+            self.say("told-once-was", money=self._money(quote.one_off)) if quote.one_off else "",
+            self._promotion(quote.promotion) if quote.promotion else "",
+        ]
+        return ", ".join(each for each in parts if each)
+
+    def _day(self, at: datetime) -> str:
+        return format_date(at.astimezone(BRUSSELS), "long", locale=self.locale)
+
     # --- what she has ------------------------------------------------------------------------------------------------
 
     def _things(self, today: _Held, new: _Held) -> list[Thing]:
-        yes, no = [self.say("included")], [self.say("not-there")]
         services = [
             Thing(self._thing(code), self._levels(today.services.get(code)), self._levels(new.services.get(code)))
             for code in dict.fromkeys([*today.services, *new.services])
@@ -185,15 +222,8 @@ class _Page:
             Thing(self._thing(each), self._count(today.devices[each]), self._count(new.devices[each]))
             for each in dict.fromkeys([*today.devices, *new.devices])
         ]
-        numbers = [
-            Thing(
-                self.say("number", number=each),
-                yes if each in today.numbers else no,
-                yes if each in new.numbers else no,
-            )
-            for each in dict.fromkeys([*today.numbers, *new.numbers])
-        ]
-        return [*services, *devices, *numbers]
+        numbers = [Thing(self.say("numbers"), self._numbers(today.numbers), self._numbers(new.numbers))]
+        return [*services, *devices, *(numbers if today.numbers or new.numbers else [])]
 
     def _levels(self, levels: Levels | None) -> list[str]:
         if levels is None:
@@ -205,6 +235,9 @@ class _Page:
     def _level(self, name: str, amount: int) -> str:
         shown = format_decimal(amount, locale=self.locale)
         return LEVELS[name][self.language].format(amount=shown) if name in LEVELS else f"{name} {shown}"
+
+    def _numbers(self, numbers: Sequence[str]) -> Sequence[str]:
+        return numbers or [self.say("not-there")]
 
     def _count(self, devices: int) -> list[str]:
         return [self.say("included") if devices == 1 else str(devices) if devices else self.say("not-there")]
@@ -239,6 +272,21 @@ class _Held:
     services: Mapping[str, Levels] = field(default_factory=dict)
     devices: Counter[str] = field(default_factory=Counter)
     numbers: Sequence[str] = ()
+
+
+def _same(quote: Quote, price: OrderPrice) -> bool:
+    """Whether every part that was quoted is what she is asked."""
+    pairs = [
+        (quote.monthly_total, price.new_monthly),
+        (quote.monthly_change, price.monthly_change),
+        (quote.one_off, price.one_off),
+        (quote.promotion, price.promotion),
+    ]
+    return all(told in (None, asked) for told, asked in pairs)
+
+
+def _when(told: tuple[datetime, Quote]) -> datetime:
+    return told[0]
 
 
 def _held(subscription: Subscription | None) -> _Held:

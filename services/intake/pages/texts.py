@@ -21,12 +21,7 @@ TEXTS: dict[str, Texts] = {
     "price": {"fr": "Ce que vous payez", "nl": "Wat u betaalt", "de": "Was Sie zahlen", "en": "What you pay"},
     "today": {"fr": "Aujourd'hui", "nl": "Vandaag", "de": "Heute", "en": "Today"},
     "new": {"fr": "Nouveau", "nl": "Nieuw", "de": "Neu", "en": "New"},
-    "monthly": {
-        "fr": "{money} par mois",
-        "nl": "{money} per maand",
-        "de": "{money} pro Monat",
-        "en": "{money} per month",
-    },
+    "per-month": {"fr": "par mois", "nl": "per maand", "de": "pro Monat", "en": "per month"},
     "difference": {"fr": "Différence", "nl": "Verschil", "de": "Unterschied", "en": "Difference"},
     "promotion": {
         "fr": "promotion de {money} par mois comprise, pendant {months} mois",
@@ -39,6 +34,12 @@ TEXTS: dict[str, Texts] = {
         "nl": "Na de promotie",
         "de": "Nach der Aktion",
         "en": "After the promotion",
+    },
+    "recent-change": {
+        "fr": "Avec vos autres changements des 30 derniers jours",
+        "nl": "Met uw andere wijzigingen van de laatste 30 dagen",
+        "de": "Mit Ihren anderen Änderungen der letzten 30 Tage",
+        "en": "With your other changes of the last 30 days",
     },
     "than-today": {
         "fr": "{money} par rapport à aujourd'hui",
@@ -53,16 +54,46 @@ TEXTS: dict[str, Texts] = {
         "de": "Alle Preise enthalten 21 % MwSt.",
         "en": "All prices include 21 % VAT.",
     },
+    "told-otherwise": {
+        "fr": "Le vendeur a annoncé autre chose",
+        "nl": "De verkoper noemde iets anders",
+        "de": "Der Verkäufer hat anderes genannt",
+        "en": "The seller told something else",
+    },
+    "told-on": {
+        "fr": "Le {day}: {what}",
+        "nl": "Op {day}: {what}",
+        "de": "Am {day}: {what}",
+        "en": "On {day}: {what}",
+    },
+    "told-total-was": {
+        "fr": "{money} par mois en tout",
+        "nl": "{money} per maand in totaal",
+        "de": "{money} pro Monat insgesamt",
+        "en": "{money} per month in all",
+    },
+    "told-change-was": {
+        "fr": "{money} par mois par rapport à avant",
+        "nl": "{money} per maand tegenover voordien",
+        "de": "{money} pro Monat gegenüber vorher",
+        "en": "{money} per month compared with before",
+    },
+    "told-once-was": {
+        "fr": "{money} une seule fois",
+        "nl": "{money} eenmalig",
+        "de": "{money} einmalig",
+        "en": "{money} once",
+    },
     # --- what she has ------------------------------------------------------------------------------------------------
-    "services": {"fr": "Ce que vous avez", "nl": "Wat u hebt", "de": "Was Sie haben", "en": "What you have"},
-    "thing": {
-        "fr": "Service ou appareil",
-        "nl": "Dienst of toestel",
-        "de": "Dienst oder Gerät",
-        "en": "Service or device",
+    "services": {
+        "fr": "Services et appareils",
+        "nl": "Diensten en toestellen",
+        "de": "Dienste und Geräte",
+        "en": "Services and devices",
     },
     "included": {"fr": "oui", "nl": "ja", "de": "ja", "en": "yes"},
     "not-there": {"fr": "non", "nl": "nee", "de": "nein", "en": "no"},
+    "numbers": {"fr": "Numéro", "nl": "Nummer", "de": "Nummer", "en": "Number"},
     "number": {"fr": "Numéro {number}", "nl": "Nummer {number}", "de": "Nummer {number}", "en": "Number {number}"},
     "removed": {
         "fr": "Ce que vous n'aurez plus",
