@@ -31,6 +31,8 @@ TO_LIGHT: dict[str, Any] = {
 REST = "20 Mbit/s upload 300 GB a month"
 """What does not change about her internet."""
 
+pytestmark = pytest.mark.timeout(180)  # a browser beside Kafka and PostgreSQL, all of them just started
+
 Theme = Literal["light", "dark"]
 
 
