@@ -37,8 +37,9 @@ check: $(INSTALLED) ## lint, format, types, import rules, and that no change of 
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m tests.contracts.schemas --check
 
-schemas: $(INSTALLED) ## freeze the JSON Schemas of all events anew, unless that breaks readers; then look at their diff
+schemas: $(INSTALLED) ## freeze the JSON Schemas of all events, and asyncapi.json, unless that breaks readers; then look at their diff
 	@$(BIN)/python -m tests.contracts.schemas
+	@$(BIN)/python -m tests.contracts.asyncapi
 
 lock: $(INSTALLED) ## pin dependencies anew in deploy/locks/ (ARGS=--upgrade for newer versions)
 	@compile() { \

@@ -1,4 +1,4 @@
-"""The catalogue's doors: offers come in as JSON or YAML, all of them or none; every fault is named where it is."""
+"""The catalogue's doors: offers come in as JSON or YAML, all of them or none; and what events there are is shown."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Annotated, Any, cast
 
 import yaml
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from contracts import offer_v1, offer_v2
 from contracts.offer_v1 import Offer, OfferPublished, OfferRef, brussels_day
-from services.catalogue import rules, store
+from services.catalogue import pages, rules, store
 from services.catalogue.rules import Candidate, Fault
 from services.catalogue.settings import Settings
 from services.catalogue.store import OfferRow
@@ -109,6 +110,24 @@ async def list_versions(
         for row in page
     ]
     return {"items": items, "next": str(page[-1].version) if len(rows) > limit else None}
+
+
+@router.get("/asyncapi", response_class=HTMLResponse, tags=["events"])
+async def show_events() -> HTMLResponse:
+    """What events there are, for people: every topic with its owner, key and retention, every event with an example."""
+    return HTMLResponse(await asyncio.to_thread(pages.page))
+
+
+@router.get("/asyncapi.json", tags=["events"])
+async def give_events_as_json() -> Response:
+    """The same as an AsyncAPI 3.0 document."""
+    return Response(await asyncio.to_thread(pages.as_json), media_type="application/json")
+
+
+@router.get("/asyncapi.yaml", tags=["events"])
+async def give_events_as_yaml() -> Response:
+    """The same document as YAML."""
+    return Response(await asyncio.to_thread(pages.as_yaml), media_type="application/yaml")
 
 
 def _known(rows: list[OfferRow], code: str) -> list[OfferRow]:
