@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from sqlalchemy import BigInteger, Column, Index, Text, or_, select, tuple_
+from sqlalchemy import BigInteger, Column, Index, Text, func, or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, col
@@ -18,13 +18,27 @@ from contracts.topics import BY_EVENT
 from services.chassis.database import ApiKey, Json, moment
 from services.chassis.rows import Row
 from services.chassis.transaction import Transaction
-from services.review.rules.cases import CLOSED, Case, cause
+from services.review.rules.cases import CLOSED, UNDECIDED, Case, State, cause
 from services.review.rules.following import Standing
 
 Place = tuple[bool, datetime, str]
 """Where a case stands in the queue: open ones before closed ones, the oldest due first."""
 
+Filters = Mapping[str, str | tuple[str, ...]]
+"""What cases are looked for by: a column's value, or any of several; `code` is any of a case's codes."""
+
+TO_DO: tuple[State, ...] = ("open", "awaiting_approval")
+"""The states in which a reviewer has something to do."""
+
 LONGEST_TIMELINE = 500
+MOST_CAUSES = 10
+
+
+class Counted(NamedTuple):
+    """How many cases there are of a value."""
+
+    value: str
+    cases: int
 
 
 class Table(Row, registry=registry()):
@@ -160,6 +174,13 @@ class About(NamedTuple):
     customer_id: str | None = None
 
 
+async def reviewers_key(tx: Transaction, hashed: str) -> ApiKey | None:
+    """Find the key of a reviewer by its hash; one that was revoked is none."""
+    mine = (col(ApiKey.sha256) == hashed, col(ApiKey.role) == "reviewer", col(ApiKey.revoked_at).is_(None))
+    rows = await tx.select(ApiKey, select(ApiKey).where(*mine))
+    return rows[0] if rows else None
+
+
 def saw(tx: Transaction, event: Event, about: About, event_id: str | None = None) -> None:
     """Write an event into the timeline: the one that is being handled, or one of ours by its id."""
     tx.add(
@@ -204,13 +225,53 @@ async def timeline(tx: Transaction, of: Case) -> list[SeenRow]:
     return list(reversed(await tx.select(SeenRow, latest.limit(LONGEST_TIMELINE))))
 
 
-async def queue(tx: Transaction, filters: dict[str, str], after: Place | None, limit: int) -> list[CaseRow]:
+async def queue(tx: Transaction, filters: Filters, after: Place | None, limit: int) -> list[CaseRow]:
     """List cases: open ones before closed ones, the oldest due first, beginning after a place."""
     statement = select(CaseRow).where(*_conditions(filters))
-    place = tuple_(col(CaseRow.closed), col(CaseRow.due_at), col(CaseRow.id))
     if after is not None:
-        statement = statement.where(place > after)
-    return await tx.select(CaseRow, statement.order_by(*place.clauses).limit(limit))
+        statement = statement.where(after < _PLACE)
+    return await tx.select(CaseRow, statement.order_by(*_PLACE.clauses).limit(limit))
+
+
+async def neighbours(tx: Transaction, filters: Filters, of: Case) -> tuple[str | None, str | None]:
+    """Return the ids of the cases before and after one in the queue, whether it is in the queue itself or not."""
+    here = (of.state in CLOSED, of.due_at, of.id)
+    backwards = [column.desc() for column in _PLACE.clauses]
+    earlier = select(CaseRow).where(*_conditions(filters), here > _PLACE).order_by(*backwards).limit(1)
+    before, following = await tx.select(CaseRow, earlier), await queue(tx, filters, here, 1)
+    return (before[0].id if before else None), (following[0].id if following else None)
+
+
+async def counted(tx: Transaction, what: Literal["state", "code", "partner", "owner"]) -> list[Counted]:
+    """How many cases that are not closed there are of each, most first."""
+    value = func.jsonb_array_elements_text(CaseRow.codes) if what == "code" else getattr(CaseRow, what)
+    return await _counted(tx, value, col(CaseRow.closed).is_(False))
+
+
+async def causes(tx: Transaction) -> list[Counted]:
+    """Causes that more than one undecided case has, most first."""
+    shared = await _counted(tx, col(CaseRow.cause), col(CaseRow.state).in_(UNDECIDED), at_least=2)
+    return shared[:MOST_CAUSES]
+
+
+async def _counted(tx: Transaction, value: Any, which: Any, at_least: int = 1) -> list[Counted]:  # noqa: ANN401 - SQL
+    cases = func.count()
+    statement = select(value.label("value"), cases.label("cases")).where(which).group_by(text("1"))
+    ranked = statement.having(cases >= at_least).order_by(text("2 DESC"), text("1"))
+    rows = (await tx.unit.connection.execute(ranked)).mappings()
+    return [Counted(**row) for row in rows if row["value"] is not None]
+
+
+async def of_cause(tx: Transaction, cause_: str, limit: int) -> list[CaseRow]:
+    """The undecided cases of a cause, the oldest due first."""
+    alike = select(CaseRow).where(col(CaseRow.cause) == cause_, col(CaseRow.state).in_(UNDECIDED))
+    return await tx.select(CaseRow, alike.order_by(*_PLACE.clauses).limit(limit))
+
+
+async def overdue(tx: Transaction) -> int:
+    """How many cases that somebody has to decide are past their due time."""
+    late = (col(CaseRow.closed).is_(False), col(CaseRow.state).in_(TO_DO), col(CaseRow.due_at) < tx.now)
+    return int(await tx.scalar(select(func.count()).select_from(CaseRow).where(*late)))
 
 
 def place_of(row: CaseRow) -> Place:
@@ -218,6 +279,14 @@ def place_of(row: CaseRow) -> Place:
     return row.closed, row.due_at, row.id
 
 
-def _conditions(filters: dict[str, str]) -> Iterable[Any]:
+def _conditions(filters: Filters) -> Iterable[Any]:
     for name, wanted in filters.items():
-        yield CaseRow.codes.contains([wanted]) if name == "code" else col(getattr(CaseRow, name)) == wanted  # type: ignore[attr-defined]
+        if name == "code":
+            yield CaseRow.codes.contains([wanted])  # type: ignore[attr-defined]
+        elif isinstance(wanted, tuple):
+            yield col(getattr(CaseRow, name)).in_(wanted)
+        else:
+            yield col(getattr(CaseRow, name)) == wanted
+
+
+_PLACE = tuple_(col(CaseRow.closed), col(CaseRow.due_at), col(CaseRow.id))

@@ -1,5 +1,5 @@
-"""Review's doors: JSON for programs."""
+"""Review's doors: JSON for programs, pages for people."""
 
-from services.review.api import cases
+from services.review.api import cases, groups, pages, rendering, session
 
-routers = (cases.router,)
+routers = (cases.router, session.router, pages.router, groups.router, rendering.router)

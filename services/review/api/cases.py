@@ -52,9 +52,9 @@ async def list_cases(
     """List cases: open ones before closed ones, the oldest due first."""
     asked = {"state": state, "code": code, "partner": partner, "owner": owner, "order_id": order}
     filters = {name: value for name, value in asked.items() if value is not None}
-    place = _place(after) if after else None
-    rows = await transact(request, lambda tx: store.queue(tx, filters, place, limit + 1))
-    following = _cursor(store.place_of(rows[limit - 1])) if len(rows) > limit else None
+    start = place(after) if after else None
+    rows = await transact(request, lambda tx: store.queue(tx, filters, start, limit + 1))
+    following = cursor(store.place_of(rows[limit - 1])) if len(rows) > limit else None
     return Queue(items=[CaseView(**view(row.case)) for row in rows[:limit]], next=following)
 
 
@@ -107,14 +107,16 @@ async def approve(
     return await transact(request, work)
 
 
-def _cursor(place: Place) -> str:
-    closed, due_at, case_id = place
+def cursor(place_: Place) -> str:
+    """Write a place of the queue as `next` shows it."""
+    closed, due_at, case_id = place_
     return base64.urlsafe_b64encode(json.dumps([closed, due_at.isoformat(), case_id]).encode()).decode()
 
 
-def _place(cursor: str) -> Place:
+def place(cursor_: str) -> Place:
+    """Read what `next` showed. Raises Problem 422."""
     try:
-        return _PLACE.validate_json(base64.urlsafe_b64decode(cursor))
+        return _PLACE.validate_json(base64.urlsafe_b64decode(cursor_))
     except ValueError as error:
         fault = {"pointer": "/after", "code": "cursor.unknown", "detail": "take it from `next` of a page before"}
         raise Problem(422, "request.invalid", "1 fault", errors=[fault]) from error

@@ -156,6 +156,35 @@ EFFECTS: dict[str, dict[str, str]] = {
         "de": "Der Fall wird geschlossen; sonst geschieht nichts.",
         "en": "The case is closed; nothing else happens.",
     },
+    "honour_each": {
+        "fr": (
+            "Chaque client est interrogé à nouveau, au montant le plus bas de son dossier. Au-dessus du "
+            "seuil une seconde personne doit approuver."
+        ),
+        "nl": (
+            "Elke klant wordt opnieuw gevraagd, aan het laagste bedrag van haar dossier. Boven de drempel "
+            "moet een tweede persoon goedkeuren."
+        ),
+        "de": (
+            "Jeder Kunde wird erneut gefragt, zum niedrigsten Betrag seines Falls. Über der Grenze muss eine "
+            "zweite Person zustimmen."
+        ),
+        "en": (
+            "Each customer is asked again, at the lower amount of her case. Above the set amount a second "
+            "reviewer has to approve."
+        ),
+    },
+    "apply_each": {
+        "fr": ("Chaque client est interrogé à nouveau, au prix publié de son dossier. Son silence annule la commande."),
+        "nl": (
+            "Elke klant wordt opnieuw gevraagd, aan de gepubliceerde prijs van haar dossier. Zwijgen "
+            "annuleert de bestelling."
+        ),
+        "de": (
+            "Jeder Kunde wird erneut gefragt, zum veröffentlichten Preis seines Falls. Schweigen storniert den Auftrag."
+        ),
+        "en": "Each customer is asked again, at the published price of her case. Silence cancels the order.",
+    },
     "leaves": {
         "fr": "Restera ouvert : {codes}.",
         "nl": "Blijft open: {codes}.",

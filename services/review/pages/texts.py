@@ -245,6 +245,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "de": "Das wurde nicht getan",
         "en": "This was not done",
     },
+    "fits": {
+        "fr": "convient à {count} sur {total}",
+        "nl": "past bij {count} van {total}",
+        "de": "passt zu {count} von {total}",
+        "en": "fits {count} of {total}",
+    },
     "choose": {
         "fr": "Cochez les dossiers que la décision concerne.",
         "nl": "Vink aan waarover u beslist.",

@@ -62,6 +62,53 @@ def unfit_corrections(order: Order | None, corrections: Corrections) -> Unfit | 
     return None
 
 
+class Offered(Data):
+    """A decision as it is offered for a case: what it would resolve and leave, and what it would do, or why not."""
+
+    decision: Decision
+    codes: tuple[str, ...]
+    leaves: tuple[str, ...]
+    effect: str
+    approval: bool
+    unfit: Unfit | None
+
+
+def offered(case: Case, *, confirmed: bool, above_minor: int) -> list[Offered]:
+    """All decisions, each for the codes of a case that it can resolve."""
+    found = []
+    for decision in DECISIONS:
+        resolved = resolvable(case, decision)
+        found.append(
+            Offered(
+                decision=decision,
+                codes=resolved,
+                leaves=tuple(code for code in case.codes if code not in resolved),
+                effect=effect(case, decision, confirmed=confirmed),
+                approval=needs_approval(case, decision, above_minor),
+                unfit=unfit(case, decision, resolved or case.codes, confirmed=confirmed),
+            )
+        )
+    return found
+
+
+def resolvable(case: Case, decision: str) -> tuple[str, ...]:
+    """The codes of a case that a decision can resolve."""
+    fitting = {str(name): codes for name, codes in RESOLVES.items()}.get(decision, case.codes)
+    return tuple(code for code in case.codes if code in fitting)
+
+
+def effect(case: Case, decision: Decision, *, confirmed: bool) -> str:
+    """One word for what a decision does to what waits for this case, which the pages translate."""
+    match decision:
+        case "send_again" if case.failures:
+            return "send_message_again"
+        case "set_aside" if case.failures:
+            return "set_message_aside"
+        case "cancel" if confirmed:
+            return "cancel_on_its_way"
+    return decision
+
+
 def changes(order: Order, corrections: Corrections) -> tuple[Change, ...]:
     """What corrections change in an order, value by value."""
     removals = None if corrections.removals is None else list(corrections.removals)

@@ -1,0 +1,328 @@
+"""The reviewers' pages as any browser gets them, without JavaScript: who may, what is shown, what is done."""
+
+from __future__ import annotations
+
+import re
+from string import Formatter
+
+import pytest
+
+from contracts.case_v1 import CaseDecided
+from services.chassis.faults import LANGUAGES
+from services.review.pages import codes, outcomes, texts
+from services.review.pages.words import Words
+from services.review.rules import cases, decisions
+from tests.harness import Topics
+from tests.review import samples
+from tests.review.desk import Desk
+from tests.review.reviewing import lost, poisoned, promised, revoked, sent, signed_in, token, visiting
+
+TABLES = [texts.TEXTS, codes.CODES, codes.STATES, outcomes.DECISIONS, outcomes.EFFECTS, outcomes.UNFIT, outcomes.FAULTS]
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+async def decisions_of(read_topic: Topics, case_id: str) -> list[str]:
+    events = [each.event for each in await read_topic("cases") if each.event.subject == case_id]
+    return [event.decision for event in events if isinstance(event, CaseDecided)]
+
+
+def test_every_text_is_there_in_four_languages_and_names_the_same_values() -> None:
+    for table in TABLES:
+        for name, said in table.items():
+            assert set(said) == set(LANGUAGES), name
+            assert len({frozenset(fields(each)) for each in said.values()}) == 1, name
+
+
+def test_every_state_decision_and_effect_has_its_words() -> None:
+    assert set(codes.STATES) == set(cases.State.__args__)  # type: ignore[attr-defined]
+    assert set(outcomes.DECISIONS) == set(decisions.DECISIONS)
+    assert set(decisions.DECISIONS) <= set(outcomes.EFFECTS)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "\N{EN DASH}"),
+        ([], "\N{EN DASH}"),
+        (["tv", "decoder"], "tv, decoder"),
+        ({"amount": 1100, "currency": "EUR"}, "€11.00"),
+        ({"monthly": {"amount": -600, "currency": "EUR"}, "months": 6}, "-€6.00 \N{MULTIPLICATION SIGN} 6 months"),
+        ({"from": "a", "until": "b"}, "from: a, until: b"),
+        (7, "7"),
+    ],
+)
+def test_a_value_is_shown_as_people_read_it(value: object, shown: str) -> None:
+    assert Words("en").value(value) == shown
+
+
+async def test_nobody_sees_a_page_without_signing_in(desk: Desk) -> None:
+    case_id, _ = await promised(desk)
+    async with visiting(desk) as client:
+        for path in ("/cases", f"/cases/{case_id}", "/groups?cause=x"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers["location"].split("?")[0]) == (303, "/sign-in"), path
+        standing = await client.get(f"/cases/{case_id}/standing?seen=open", headers={"hx-request": "true"})
+        assert (standing.status_code, standing.headers["hx-redirect"]) == (401, "/sign-in")
+        wrong = await client.post("/sign-in", data={"key": "nobody's"})
+        assert (wrong.status_code, "This key is not known here." in wrong.text) == (401, True)
+        operator = await client.post("/sign-in", data={"key": desk.keys["operator"]})
+        assert (operator.status_code, "set-cookie" in operator.headers) == (403, False)
+        client.cookies.set("review", "IjEi.forged.by-me")
+        assert (await client.get("/cases")).status_code == 303
+
+
+async def test_the_session_is_a_signed_cookie_that_ends_with_the_key(desk: Desk) -> None:
+    async with visiting(desk) as client:
+        answer = await client.post("/sign-in", data={"key": desk.keys["carl"], "following": "//evil.example"})
+        cookie = answer.headers["set-cookie"]
+        assert answer.headers["location"] == "/cases"
+        assert "HttpOnly" in cookie
+        assert "SameSite=strict" in cookie
+        assert desk.keys["carl"] not in cookie
+        assert (await client.get("/cases")).status_code == 200
+        await revoked(desk, "carl")
+        assert (await client.get("/cases")).status_code == 303
+
+
+async def test_who_signs_out_is_out(desk: Desk) -> None:
+    async with signed_in(desk) as client:
+        assert (await sent(client, "/cases", "/sign-out")).headers["location"] == "/sign-in"
+        assert (await client.get("/cases")).status_code == 303
+
+
+async def test_a_form_that_another_site_makes_does_nothing(desk: Desk, read_topic: Topics) -> None:
+    case_id, _ = await promised(desk)
+    path, form = f"/cases/{case_id}/decision", {"decision": "cancel", "reason": "why"}
+    async with signed_in(desk) as client, signed_in(desk, "carl") as other:
+        mine, others = [token((await each.get(f"/cases/{case_id}")).text) for each in (client, other)]
+        forged: list[tuple[dict[str, str], dict[str, str]]] = [
+            ({}, {}),
+            ({"token": "x"}, {}),
+            ({"token": others}, {}),
+            ({"token": mine}, {"sec-fetch-site": "cross-site"}),
+        ]
+        for extra, headers in forged:
+            answer = await client.post(path, data=form | extra, headers=headers)
+            assert answer.status_code == 403, extra
+        assert (
+            await client.post("/sign-in", data={"key": "k"}, headers={"sec-fetch-site": "cross-site"})
+        ).status_code == 403
+    assert (await desk.case(case_id))["state"] == "open"
+    assert await decisions_of(read_topic, case_id) == []
+
+
+async def test_no_page_may_be_framed_kept_or_run_what_is_not_ours(desk: Desk) -> None:
+    case_id, _ = await promised(desk)
+    evil = await poisoned(desk, b"<script>alert(1)</script>")
+    async with signed_in(desk) as client:
+        for path in ("/cases", f"/cases/{case_id}", f"/cases/{evil}", "/sign-in"):
+            answer = await client.get(path)
+            policy = answer.headers["content-security-policy"]
+            assert ("script-src 'self'" in policy, "frame-ancestors 'none'" in policy) == (True, True)
+            assert answer.headers["cache-control"] == "no-store"
+        assert "<script>alert" not in (await client.get(f"/cases/{evil}")).text
+        assert "&lt;script&gt;alert(1)" in (await client.get(f"/cases/{evil}")).text
+        for name in ("desk.css", "desk.js", "htmx.min.js"):
+            assert (await client.get(f"/static/{name}")).status_code == 200
+        assert (await client.get("/static/texts.py")).status_code == 404
+
+
+async def test_the_queue_is_filtered_and_counted(desk: Desk) -> None:
+    price, _ = await promised(desk)
+    gent, _ = await promised(desk, "gent-calls")
+    message = await poisoned(desk)
+    async with signed_in(desk) as client:
+
+        async def shown(query: str = "") -> list[str]:
+            return re.findall(r'href="/cases/(case-\w+)', (await client.get(f"/cases{query}")).text)
+
+        assert await shown() == [message, price, gent]
+        assert await shown("?partner=gent-calls") == [gent]
+        assert await shown("?code=message.unreadable") == [message]
+        assert await shown("?state=decided") == []
+        page = (await client.get("/cases")).text
+        assert "price.change (2)" in page
+        assert "message.unreadable (1)" in page
+        assert "gent-calls (1)" in page
+        assert (await client.get("/cases?after=nonsense")).status_code == 422
+
+
+async def test_a_case_says_what_each_decision_will_do_before_it_is_taken(desk: Desk) -> None:
+    case_id, order = await promised(desk)
+    message = await poisoned(desk)
+    async with signed_in(desk) as client:
+        page = (await client.get(f"/cases/{case_id}")).text
+        technical = (await client.get(f"/cases/{message}")).text
+    for said in (
+        "at €75.00 a month instead of €81.00: €72.00 less over twelve months",
+        "A second reviewer has to approve",
+        "at the published price of €81.00 a month. Silence cancels",
+        "liege-calls gets your reason as a question and has until",
+        "Set aside: an order waits for this case: cancel it",
+        order.partner_reference,
+    ):
+        assert said in page, said
+    assert "billing: the message is handled again" in technical
+    assert "{not json" in technical
+    assert "orders/3/41" in technical
+    assert "Reject: no order waits for this case" in technical
+
+
+async def test_a_case_is_decided_with_a_form_and_leads_on_to_the_next(desk: Desk, read_topic: Topics) -> None:
+    first, _ = await promised(desk)
+    second, _ = await promised(desk)
+    async with signed_in(desk) as client:
+        assert (
+            f'href="/cases/{second}?partner=liege-calls"'
+            in (await client.get(f"/cases/{first}?partner=liege-calls")).text
+        )
+        answer = await sent(
+            client,
+            f"/cases/{first}",
+            f"/cases/{first}/decision?partner=liege-calls",
+            decision="apply_published_price",
+            reason="81.00 is published",
+        )
+        assert (answer.status_code, answer.headers["location"]) == (
+            303,
+            f"/cases/{first}?done=decided&partner=liege-calls",
+        )
+        page = (await client.get(answer.headers["location"])).text
+    assert "Noted. The services are asked to carry it out." in page
+    assert "81.00 is published" in page
+    assert 'name="decision"' not in page
+    assert f'rel="next" data-key="j" href="/cases/{second}?partner=liege-calls"' in page
+    await desk.caught_up()
+    assert await decisions_of(read_topic, first) == ["apply_published_price"]
+
+
+async def test_a_refused_decision_is_said_on_the_case_and_what_was_typed_is_kept(desk: Desk) -> None:
+    case_id, _ = await promised(desk)
+    async with signed_in(desk, language="fr") as client:
+        answer = await sent(client, f"/cases/{case_id}", f"/cases/{case_id}/decision", decision="reject", reason=" ")
+        assert answer.status_code == 422
+        assert "dites pourquoi" in answer.text
+        assert re.search(r'value="reject"[^>]* checked', answer.text)
+        unfit = await sent(
+            client, f"/cases/{case_id}", f"/cases/{case_id}/decision", decision="set_aside", reason="kept <b>so</b>"
+        )
+        assert unfit.status_code == 409
+        assert "une commande attend ce dossier" in unfit.text
+        assert "kept &lt;b&gt;so&lt;/b&gt;" in unfit.text
+    assert (await desk.case(case_id))["state"] == "open"
+
+
+async def test_of_two_reviewers_one_decides_and_the_other_is_told_who(desk: Desk, read_topic: Topics) -> None:
+    case_id, _ = await promised(desk)
+    async with signed_in(desk) as rita, signed_in(desk, "carl") as carl:
+        seen = token((await carl.get(f"/cases/{case_id}")).text)
+        assert (await carl.get(f"/cases/{case_id}/standing?seen=open")).status_code == 204
+        await sent(rita, f"/cases/{case_id}", f"/cases/{case_id}/decision", decision="cancel", reason="first")
+        told = await carl.get(f"/cases/{case_id}/standing?seen=open")
+        assert "rita: Cancel" in told.text
+        late = await carl.post(
+            f"/cases/{case_id}/decision", data={"token": seen, "decision": "reject", "reason": "second"}
+        )
+    assert late.status_code == 409
+    assert "Too late: rita decided already (Cancel)" in late.text
+    await desk.caught_up()
+    assert await decisions_of(read_topic, case_id) == ["cancel"]
+
+
+async def test_a_second_reviewer_approves_what_the_first_would_honour(desk: Desk, read_topic: Topics) -> None:
+    case_id, _ = await promised(desk)
+    path = f"/cases/{case_id}"
+    async with signed_in(desk) as rita, signed_in(desk, "carl") as carl:
+        first = await sent(rita, path, f"{path}/decision", decision="honour_quote", reason="she has it in writing")
+        assert first.headers["location"].endswith("done=waiting")
+        assert f'action="{path}/approval"' not in (await rita.get(path)).text
+        own = await sent(rita, path, f"{path}/approval")
+        assert (own.status_code, "You decided yourself" in own.text) == (403, True)
+        waiting = (await carl.get(path)).text
+        assert "rita decided: Honour the quote." in waiting
+        assert "€72.00 less over twelve months" in waiting
+        assert (await sent(carl, path, f"{path}/approval", reason="")).headers["location"].endswith("done=decided")
+    await desk.caught_up()
+    assert await decisions_of(read_topic, case_id) == ["honour_quote"]
+    assert (await desk.case(case_id))["approved_by"] == "carl"
+
+
+async def test_what_a_correction_changes_is_shown_before_and_after(desk: Desk) -> None:
+    case_id, _ = await lost(desk)
+    path = f"/cases/{case_id}"
+    typed = {"decision": "correct_and_resubmit", "removals": "tv, decoder"}
+    async with signed_in(desk) as client:
+        shown = await sent(client, path, f"{path}/decision", **typed, step="preview")
+        assert (shown.status_code, "<ins>tv, decoder</ins>" in shown.text) == (200, True)
+        assert (await desk.case(case_id))["state"] == "open"
+        nothing = await sent(client, path, f"{path}/decision", decision="correct_and_resubmit", step="preview")
+        assert (nothing.status_code, "this changes nothing in the order" in nothing.text) == (409, True)
+        done = await sent(client, path, f"{path}/decision", **typed, reason="the partner confirms")
+        assert done.status_code == 303
+        assert "<ins>tv, decoder</ins>" in (await client.get(path)).text
+
+
+async def test_the_partners_answer_stands_beside_the_question(desk: Desk) -> None:
+    case_id, order = await lost(desk)
+    path = f"/cases/{case_id}"
+    async with signed_in(desk, language="nl") as client:
+        asked = await sent(client, path, f"{path}/decision", decision="ask_partner", reason="TV weg?")
+        assert asked.headers["location"].endswith("done=asked")
+        assert "nog geen antwoord" in (await client.get(path)).text
+        await desk.publish(samples.answered(order, case_id, "ja, weg"))
+        await desk.case(case_id, "open")
+        assert "ja, weg" in (await client.get(path)).text
+
+
+async def test_cases_of_the_same_cause_are_decided_together_and_each_says_how_it_went(
+    desk: Desk, read_topic: Topics
+) -> None:
+    together = [(await promised(desk))[0] for _ in range(3)]
+    elsewhere, _ = await promised(desk, "gent-calls")
+    async with signed_in(desk) as client, signed_in(desk, "carl") as carl:
+        queue = (await client.get("/cases")).text
+        [link] = re.findall(r'href="(/groups\?cause=[^"]+)"', queue)
+        group = (await client.get(link)).text
+        assert re.findall(r'name="case" value="(case-\w+)" checked', group) == together
+        assert "fits 3 of 3" in group
+        await sent(carl, f"/cases/{together[1]}", f"/cases/{together[1]}/decision", decision="cancel", reason="quicker")
+        answer = await client.post(
+            link,
+            data={"token": token(group), "case": together, "decision": "apply_published_price", "reason": "published"},
+        )
+    assert answer.status_code == 200
+    assert answer.text.count("<td>decided</td>") == 2
+    assert "Too late: carl decided already (Cancel)" in answer.text
+    await desk.caught_up()
+    assert [await decisions_of(read_topic, each) for each in (*together, elsewhere)] == [
+        ["apply_published_price"],
+        ["cancel"],
+        ["apply_published_price"],
+        [],
+    ]
+
+
+async def test_nobody_decides_a_sale_of_their_own_on_the_pages_either(desk: Desk) -> None:
+    case_id, _ = await promised(desk, "gent-calls")
+    path = f"/cases/{case_id}"
+    async with signed_in(desk, "ben") as client:
+        answer = await sent(client, path, f"{path}/decision", decision="cancel", reason="mine")
+        assert (answer.status_code, "You work for this partner" in answer.text) == (403, True)
+        taken = await sent(client, path, f"{path}/assignment")
+        assert taken.headers["location"].endswith("done=taken")
+    assert (await desk.case(case_id))["owner"] == "ben"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_pages_speak_four_languages_and_remember_which(desk: Desk, language: str) -> None:
+    case_id, _ = await promised(desk)
+    words = Words(language)
+    async with signed_in(desk) as client:
+        assert f'<html lang="{language}">' in (await client.get(f"/cases?language={language}")).text
+        page = (await client.get(f"/cases/{case_id}")).text
+        assert words("both_numbers") in page
+        assert words.decision("honour_quote") in page
+        assert f'<html lang="{language}">' in (await client.get("/cases")).text
