@@ -8,6 +8,7 @@ from string import Formatter
 import pytest
 
 from contracts.case_v1 import CaseDecided
+from contracts.topics import consumed_by
 from services.chassis.faults import LANGUAGES
 from services.review.pages import codes, outcomes, texts
 from services.review.pages.words import Words
@@ -17,7 +18,16 @@ from tests.review import samples
 from tests.review.desk import Desk
 from tests.review.reviewing import lost, poisoned, promised, revoked, sent, signed_in, token, visiting
 
-TABLES = [texts.TEXTS, codes.CODES, codes.STATES, outcomes.DECISIONS, outcomes.EFFECTS, outcomes.UNFIT, outcomes.FAULTS]
+TABLES = [
+    texts.TEXTS,
+    codes.CODES,
+    codes.STATES,
+    codes.EVENTS,
+    outcomes.DECISIONS,
+    outcomes.EFFECTS,
+    outcomes.UNFIT,
+    outcomes.FAULTS,
+]
 
 
 def fields(text: str) -> set[str]:
@@ -40,6 +50,8 @@ def test_every_state_decision_and_effect_has_its_words() -> None:
     assert set(codes.STATES) == set(cases.State.__args__)  # type: ignore[attr-defined]
     assert set(outcomes.DECISIONS) == set(decisions.DECISIONS)
     assert set(decisions.DECISIONS) <= set(outcomes.EFFECTS)
+    consumed = {event.type for _, event in consumed_by("review")}
+    assert set(codes.EVENTS) == consumed | {CaseDecided.type}
 
 
 @pytest.mark.parametrize(

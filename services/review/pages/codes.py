@@ -1,4 +1,4 @@
-"""What reason codes and states mean to a reviewer, in the four languages."""
+"""What reason codes, states and events mean to a reviewer, in the four languages."""
 
 CODES: dict[str, dict[str, str]] = {
     "price.monthly": {
@@ -208,3 +208,85 @@ STATES: dict[str, dict[str, str]] = {
     "applied": {"fr": "appliqué", "nl": "toegepast", "de": "angewandt", "en": "applied"},
     "overtaken": {"fr": "dépassé", "nl": "achterhaald", "de": "überholt", "en": "overtaken"},
 }
+
+EVENTS: dict[str, dict[str, str]] = {
+    "discrepancy.found.v1": {
+        "fr": "écart constaté",
+        "nl": "verschil vastgesteld",
+        "de": "Abweichung festgestellt",
+        "en": "discrepancy found",
+    },
+    "message.dead-lettered.v1": {
+        "fr": "message en échec",
+        "nl": "bericht mislukt",
+        "de": "Nachricht fehlgeschlagen",
+        "en": "message failed",
+    },
+    "message.released.v1": {
+        "fr": "message libéré",
+        "nl": "bericht vrijgegeven",
+        "de": "Nachricht freigegeben",
+        "en": "message let go",
+    },
+    "order.held.v1": {
+        "fr": "commande retenue",
+        "nl": "bestelling tegengehouden",
+        "de": "Auftrag angehalten",
+        "en": "order held",
+    },
+    "order.answered.v1": {
+        "fr": "le partenaire a répondu",
+        "nl": "de partner antwoordde",
+        "de": "der Partner hat geantwortet",
+        "en": "the partner answered",
+    },
+    "order.pending.v1": {
+        "fr": "client interrogé",
+        "nl": "klant gevraagd",
+        "de": "Kunde gefragt",
+        "en": "customer asked",
+    },
+    "order.confirmed.v1": {
+        "fr": "commande confirmée",
+        "nl": "bestelling bevestigd",
+        "de": "Auftrag bestätigt",
+        "en": "order confirmed",
+    },
+    "order.cancellation-requested.v1": {
+        "fr": "arrêt demandé",
+        "nl": "stopzetting gevraagd",
+        "de": "Abbruch verlangt",
+        "en": "cancellation asked for",
+    },
+    "order.completed.v1": {
+        "fr": "commande exécutée",
+        "nl": "bestelling uitgevoerd",
+        "de": "Auftrag ausgeführt",
+        "en": "order completed",
+    },
+    "order.rejected.v1": {
+        "fr": "commande refusée",
+        "nl": "bestelling geweigerd",
+        "de": "Auftrag abgelehnt",
+        "en": "order rejected",
+    },
+    "order.cancelled.v1": {
+        "fr": "commande annulée",
+        "nl": "bestelling geannuleerd",
+        "de": "Auftrag storniert",
+        "en": "order cancelled",
+    },
+    "order.failed.v1": {
+        "fr": "commande échouée",
+        "nl": "bestelling mislukt",
+        "de": "Auftrag gescheitert",
+        "en": "order failed",
+    },
+    "case.decided.v1": {
+        "fr": "réviseur : décision prise",
+        "nl": "beoordelaar: beslissing genomen",
+        "de": "Prüfer: Entscheidung getroffen",
+        "en": "a reviewer decided",
+    },
+}
+"""What the timeline says of an event."""

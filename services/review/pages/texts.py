@@ -86,6 +86,12 @@ TEXTS: dict[str, dict[str, str]] = {
     "offer": {"fr": "Offre", "nl": "Aanbod", "de": "Angebot", "en": "Offer"},
     "sold_at": {"fr": "Vendu", "nl": "Verkocht", "de": "Verkauft", "en": "Sold"},
     "received_at": {"fr": "Reçu", "nl": "Ontvangen", "de": "Eingegangen", "en": "Received"},
+    "computed": {
+        "fr": "Calculé par nous",
+        "nl": "Door ons berekend",
+        "de": "Von uns berechnet",
+        "en": "Computed by us",
+    },
     "today": {"fr": "Aujourd'hui", "nl": "Vandaag", "de": "Heute", "en": "Today"},
     "new": {"fr": "Nouveau", "nl": "Nieuw", "de": "Neu", "en": "New"},
     "total": {"fr": "Total par mois", "nl": "Totaal per maand", "de": "Summe pro Monat", "en": "Total per month"},

@@ -10,7 +10,7 @@ from babel.numbers import format_currency
 
 from contracts.money import Money
 from contracts.offer_v1 import BRUSSELS
-from services.review.pages.codes import CODES, STATES
+from services.review.pages.codes import CODES, EVENTS, STATES
 from services.review.pages.outcomes import DECISIONS, EFFECTS, FAULTS, UNFIT
 from services.review.pages.texts import TEXTS
 
@@ -23,7 +23,7 @@ class Words:
     def __init__(self, language: str) -> None:
         """Speak French, Dutch, German or English: fr, nl, de, en."""
         self.language = language
-        self._locale = "en" if language == "en" else f"{language}_BE"
+        self._locale = "en_GB" if language == "en" else f"{language}_BE"
 
     def __call__(self, name: str, **values: object) -> str:
         """A text of the pages."""
@@ -58,6 +58,14 @@ class Words:
         if money is None:
             return NOTHING
         return str(format_currency(money.amount / 100, money.currency, locale=self._locale))
+
+    def change(self, money: Money | None) -> str:
+        """An amount by which something changes: with its sign."""
+        return ("+" if money is not None and money.amount > 0 else "") + self.money(money)
+
+    def event(self, kind: str) -> str:
+        """What an event says that happened; one that is new here is shown by its type."""
+        return EVENTS[kind][self.language] if kind in EVENTS else kind
 
     def at(self, moment: datetime | None) -> str:
         """A moment, in Brussels."""
