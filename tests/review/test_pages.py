@@ -171,6 +171,8 @@ async def test_a_case_says_what_each_decision_will_do_before_it_is_taken(desk: D
     for said in (
         "at €75.00 a month instead of €81.00: €72.00 less over twelve months",
         "A second reviewer has to approve",
+        "+€11.00",
+        "+€5.00",
         "at the published price of €81.00 a month. Silence cancels",
         "liege-calls gets your reason as a question and has until",
         "Set aside: an order waits for this case: cancel it",

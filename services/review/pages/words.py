@@ -76,8 +76,13 @@ class Words:
         between = format_timedelta(abs(due_at - now), locale=self._locale, threshold=1.5)
         return self("due_in" if due_at > now else "overdue_by", time=between)
 
-    def value(self, value: Any) -> str:  # noqa: ANN401 - a discrepancy's value may be anything
-        """A value of a discrepancy: an amount, a promotion, a list, or whatever it is."""
+    def given(self, code: str, value: Any) -> str:  # noqa: ANN401 - a discrepancy's value may be anything
+        """A value of a discrepancy; a change has its sign."""
+        sign = "+" if code == "price.change" and isinstance(value, dict) and (value.get("amount") or 0) > 0 else ""
+        return sign + self.value(value)
+
+    def value(self, value: Any) -> str:  # noqa: ANN401 - the same
+        """An amount, a promotion, a list, or whatever it is."""
         if isinstance(value, Money):
             return self.money(value)
         if isinstance(value, dict):
