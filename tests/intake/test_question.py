@@ -6,7 +6,8 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -14,8 +15,12 @@ from contracts.customer_v1 import Language
 from contracts.money import Promotion
 from contracts.order_v1 import EarlierQuote, Order, OrderPending, Quote
 from contracts.subscription_v1 import Equipment
+from services.chassis.transaction import Transaction
 from services.intake import pages
+from services.intake.api import confirmations
 from services.intake.pages import Asked, Attempt
+from services.intake.pages.texts import STANDINGS
+from services.intake.store import ConfirmationRow, OrderRow
 from tests.harness import START
 from tests.intake.shop import TRIO, euro, trio
 
@@ -109,3 +114,41 @@ def test_two_devices_of_a_type_are_counted_and_one_that_goes_is_named() -> None:
 def test_a_code_that_has_no_name_is_shown_as_it_is() -> None:
     alarm = TRIO.services[0].model_copy(update={"code": "alarm", "level": {"sensors": 4}})
     assert "alarm no sensors 4" in page(new_offer=TRIO.model_copy(update={"services": (*TRIO.services, alarm)}))
+
+
+@pytest.mark.parametrize(
+    ("state", "newest", "days", "standing"),
+    [
+        ("pending", True, 0, "pending"),
+        ("pending", True, 14, "expired"),  # before its clock has cancelled the order
+        ("pending", False, 0, "replaced"),
+        ("cancelled", True, 14, "expired"),
+        ("cancelled", True, 0, "cancelled"),
+        ("held", True, 0, "held"),
+        ("inProgress", True, 0, "inProgress"),
+        ("assessingCancellation", True, 0, "cancelling"),
+        ("pendingCancellation", True, 0, "cancelling"),
+        ("failed", True, 0, "cancelled"),
+        ("rejected", True, 0, "rejected"),
+        ("completed", True, 0, "completed"),
+    ],
+)
+def test_a_question_stands_as_its_order_and_its_clock_do(state: str, newest: bool, days: int, standing: str) -> None:  # noqa: FBT001
+    question = ConfirmationRow(id="asked", order_id=ORDER.id, asked_at=START, expires_at=START + timedelta(days=14))
+    order = OrderRow(
+        id=ORDER.id,
+        partner=ORDER.partner,
+        partner_reference=ORDER.partner_reference,
+        subscription_id=ORDER.subscription_id,
+        customer_id=ORDER.customer_id,
+        state=state,
+        order=ORDER,
+        channels=[],
+        discrepancies=(),
+        confirmation_id="asked" if newest else "asked anew",
+        created_at=START,
+        updated_at=START,
+    )
+    tx = cast("Transaction", SimpleNamespace(now=START + timedelta(days=days)))
+    assert confirmations._standing(tx, order, question) == standing
+    assert standing == "pending" or standing in STANDINGS
