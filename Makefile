@@ -48,6 +48,8 @@ lock: $(INSTALLED) ## pin dependencies anew in deploy/locks/ (ARGS=--upgrade for
 	    --no-emit-index-url "$$@" --output-file $$out pyproject.toml >/dev/null; \
 	}; \
 	compile all $(addprefix --extra=,$(SERVICES) otel local test) $(ARGS) && \
+	compile chassis --extra otel --constraints deploy/locks/all.txt $(ARGS) && \
+	compile local --extra local --extra otel --constraints deploy/locks/all.txt $(ARGS) && \
 	compile bench --extra bench --constraints deploy/locks/all.txt $(ARGS) && \
 	for service in $(SERVICES); do \
 	  compile $$service --extra $$service --extra otel --constraints deploy/locks/all.txt || exit 1; \

@@ -110,18 +110,37 @@ def up(
 
 
 @app.command()
-def demo() -> None:
-    """Tell the story step by step on a system of its own, then audit it."""
+def demo(
+    stack: Annotated[Path | None, typer.Option(help="stack.json of a running stack that has not heard it yet")] = None,
+) -> None:
+    """Tell the story step by step on a system of its own, or on a running one, then audit it."""
     violations = 1  # until the audit says otherwise: a demo that was interrupted showed nothing
-    with tempfile.TemporaryDirectory(prefix="asquoted-") as folder, interruptible():
-        options = Options(Path(folder), start=DEFAULT_START)
-        with running(options) as stack, Doors(stack.description) as doors:
-            Demo(doors, stack.folder / "clock.json", console).tell()
-            doors.quiet()
-            console.print()
-            violations = _audit(stack.description, as_json=False)
+    with interruptible(), _listening(stack) as (doors, clock_file):
+        Demo(doors, clock_file, console).tell()
+        doors.quiet()
+        console.print()
+        violations = _audit(doors.description, as_json=False)
     if violations:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _listening(file: Path | None) -> Iterator[tuple[Doors, Path]]:
+    """The doors of a stack with the demo data loaded, and its clock: of the one described in a file, or a fresh one."""
+    if file is not None:
+        with Doors.of(file) as doors:
+            loading.load(doors, console.print)
+            doors.quiet()
+            yield doors, _clock_file(file, doors)
+        return
+    with tempfile.TemporaryDirectory(prefix="asquoted-") as folder:
+        with running(Options(Path(folder), start=DEFAULT_START)) as stack, Doors(stack.description) as doors:
+            yield doors, stack.folder / "clock.json"
+
+
+def _clock_file(stack: Path, doors: Doors) -> Path:
+    """Where the business time of a stack is kept: beside its stack.json, unless that says where."""
+    return stack.parent / doors.description.get("clock", "clock.json")
 
 
 @app.command()
@@ -159,7 +178,8 @@ def clock_advance(
     by: Annotated[str, typer.Argument(help="how far, e.g. 14d, 90m or 1h30m")], stack: StackFile = DEFAULT_STACK_FILE
 ) -> None:
     """Move business time forward; whatever falls due on the way is done at its time."""
-    doors, file = Doors.of(stack), stack.parent / "clock.json"
+    doors = Doors.of(stack)
+    file = _clock_file(stack, doors)
     with errors.status("moving") as status:
 
         def progress(at: datetime) -> None:
@@ -172,8 +192,8 @@ def clock_advance(
 @clock_app.command("show")
 def clock_show(stack: StackFile = DEFAULT_STACK_FILE) -> None:
     """Show business time (UTC)."""
-    Doors.of(stack)
-    typer.echo(f"{moving.now(stack.parent / 'clock.json'):%Y-%m-%dT%H:%M:%SZ}")
+    file = _clock_file(stack, Doors.of(stack))
+    typer.echo(f"{moving.now(file):%Y-%m-%dT%H:%M:%SZ}")
 
 
 @consumers_app.callback(invoke_without_command=True)

@@ -32,6 +32,7 @@ ORDER: dict[str, Any] = {
     "removals": [],
 }
 SOLD_BEFORE = timedelta(minutes=3)
+FIRST_REFERENCE = "LC-2026-000123"
 
 
 class StoryBrokenError(Exception):
@@ -50,6 +51,7 @@ class Demo:
 
     def tell(self) -> None:
         """Tell all of it. Raises StoryBrokenError at the first line that does not hold."""
+        self._not_told_yet()
         self._today()
         held = self._promised()
         self._nothing_happened(held)
@@ -57,6 +59,12 @@ class Demo:
         self._right_order()
         self._tv_kept()
         self._poisoned()
+
+    def _not_told_yet(self) -> None:
+        """The story begins with what Valérie has before it, and a stack keeps what happened."""
+        path, key = f"/v1/orders?partner_reference={FIRST_REFERENCE}", self.doors.key("partners", "liege-calls")
+        if self.doors.call("intake", "GET", path, key=key).json()["items"]:
+            raise StoryBrokenError("this stack has heard the story already; a stack without data can hear it again")
 
     def _today(self) -> None:
         self._title("Valérie has TRIO and pays 70.00 a month.")
@@ -67,7 +75,7 @@ class Demo:
     def _promised(self) -> dict[str, Any]:
         self._title('An agent sells TRIO-MAX "for 5 euros more a month"; published is 11 more.')
         quote = {"monthly_change": {"amount": 500, "currency": "EUR"}}
-        answer = self._order("LC-2026-000123", quote=quote)
+        answer = self._order(FIRST_REFERENCE, quote=quote)
         order: dict[str, Any] = answer.json()
         found = order["discrepancies"]
         as_told = [(each["code"], each["expected"], each["given"]) for each in found]

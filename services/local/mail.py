@@ -211,7 +211,7 @@ def _linked(text: str) -> str:
     return "".join(parts) + html.escape(text[end:])
 
 
-def make_app(box: MailBox, smtp_port: int) -> FastAPI:
+def make_app(box: MailBox, smtp_port: int, host: str = HOST) -> FastAPI:
     """The catcher's page and doors; its SMTP server runs beside them."""
 
     @asynccontextmanager
@@ -219,7 +219,7 @@ def make_app(box: MailBox, smtp_port: int) -> FastAPI:
         def new_connection() -> SMTP:
             return SMTP(Receiver(box), hostname="localhost", enable_SMTPUTF8=True, data_size_limit=LARGEST_MAIL)
 
-        server = await asyncio.get_running_loop().create_server(new_connection, HOST, smtp_port)
+        server = await asyncio.get_running_loop().create_server(new_connection, host, smtp_port)
         yield
         server.close()
 
@@ -256,14 +256,16 @@ def make_app(box: MailBox, smtp_port: int) -> FastAPI:
 
 
 def main() -> None:
-    """Serve on 127.0.0.1 until stopped."""
+    """Serve until stopped."""
     parser = argparse.ArgumentParser(prog="services.local.mail", description=__doc__)
-    parser.add_argument("--port", type=int, required=True, help="where to serve the page, on 127.0.0.1")
-    parser.add_argument("--smtp-port", type=int, required=True, help="where to take mail, on 127.0.0.1")
+    parser.add_argument("--host", default=HOST, help="where to listen; without it on 127.0.0.1 only")
+    parser.add_argument("--port", type=int, required=True, help="where to serve the page")
+    parser.add_argument("--smtp-port", type=int, required=True, help="where to take mail")
     parser.add_argument("--folder", type=Path, help="where to keep messages over restarts")
     options = parser.parse_args()
     journal = options.folder / "mail.jsonl" if options.folder else None
-    uvicorn.run(make_app(MailBox(journal), options.smtp_port), host=HOST, port=options.port, log_level="warning")
+    app = make_app(MailBox(journal), options.smtp_port, options.host)
+    uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
 
 
 if __name__ == "__main__":

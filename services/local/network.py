@@ -302,16 +302,17 @@ async def _whole_body(receive: Receive) -> bytes:
 
 
 def main() -> None:
-    """Serve on 127.0.0.1 until stopped."""
+    """Serve until stopped."""
     parser = argparse.ArgumentParser(prog="services.local.network", description=__doc__)
-    parser.add_argument("--port", type=int, required=True, help="where to serve HTTP, on 127.0.0.1")
+    parser.add_argument("--host", default=HOST, help="where to listen; without it on 127.0.0.1 only")
+    parser.add_argument("--port", type=int, required=True, help="where to serve HTTP")
     parser.add_argument("--folder", type=Path, help="where to keep what is in place over restarts")
     parser.add_argument("--fast", action="store_true", help="in memory, without checks or misbehaviour")
     options = parser.parse_args()
     journal = options.folder / "network.jsonl" if options.folder else None
     app = FastNetwork() if options.fast else make_app(Network(journal))
     lifespan: Literal["auto", "off"] = "off" if options.fast else "auto"
-    uvicorn.run(app, host=HOST, port=options.port, log_level="warning", access_log=False, lifespan=lifespan)
+    uvicorn.run(app, host=options.host, port=options.port, log_level="warning", access_log=False, lifespan=lifespan)
 
 
 if __name__ == "__main__":

@@ -68,13 +68,15 @@ class Stack:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(self.folder)
         self.file.unlink(missing_ok=True)
-        self.secrets = _secrets(self.folder / "secrets.json")
-        self._set_clock()
+        self.secrets = keep_secrets(self.folder / "secrets.json")
+        if self.options.start is not None:
+            start_clock(self.folder / "clock.json", self.options.start)
         bootstrap = self._start_kafka()
         server = self._start_postgres()
         ports = self._ports()
         databases = make_databases(server, self.secrets["databases"])
-        self.description = describe(bootstrap, databases, ports, self.secrets)
+        at = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+        self.description = describe(bootstrap, databases, at, self.secrets)
         self._start_processes(bootstrap, databases, ports)
 
     def ready(self) -> None:
@@ -102,11 +104,6 @@ class Stack:
         ports = ports_from(self.options.base_port, PORTS)
         file.write_text(json.dumps(ports))
         return ports
-
-    def _set_clock(self) -> None:
-        file = self.folder / "clock.json"
-        if self.options.start is not None and not file.exists():
-            write_offset(file, self.options.start - datetime.now(UTC))
 
     def _start_kafka(self) -> str:
         given = os.environ.get("KAFKA_BOOTSTRAP")
@@ -145,14 +142,11 @@ class Stack:
         self, service: str, bootstrap: str, databases: dict[str, str], ports: dict[str, int]
     ) -> dict[str, str]:
         clock = self.folder / "clock.json"
-        return {
-            "DATABASE_URL": databases[service],
+        return secret_environment(service, databases, self.secrets) | {
             "KAFKA_BOOTSTRAP": bootstrap,
             "INSTANCE": f"{service}-1",
             "HOST": "127.0.0.1",
             "PORT": str(ports[service]),
-            "OPERATOR_KEY_SHA256": sha256(self.secrets["operator"]),
-            "LINK_SECRET": self.secrets["link"],
             "PUBLIC_URL": f"http://127.0.0.1:{ports['intake']}",
             "NETWORK_URL": f"http://127.0.0.1:{ports['network']}",
             "SMTP_HOST": "127.0.0.1",
@@ -190,20 +184,33 @@ def outside_world(folder: Path, ports: dict[str, int]) -> list[Process]:
     ]
 
 
-def describe(bootstrap: str, databases: dict[str, str], ports: dict[str, int], kept: dict[str, Any]) -> dict[str, Any]:
-    """Return what `stack.json` says: addresses and keys."""
+def start_clock(file: Path, start: datetime) -> None:
+    """Begin a business time that can be moved; one that began already goes on."""
+    if not file.exists():
+        write_offset(file, start - datetime.now(UTC))
+
+
+def secret_environment(service: str, databases: dict[str, str], kept: dict[str, Any]) -> dict[str, str]:
+    """Return what a service is told that nobody else may know."""
+    return {
+        "DATABASE_URL": databases[service],
+        "OPERATOR_KEY_SHA256": sha256(kept["operator"]),
+        "LINK_SECRET": kept["link"],
+    }
+
+
+def describe(bootstrap: str, databases: dict[str, str], at: dict[str, str], kept: dict[str, Any]) -> dict[str, Any]:
+    """Return what `stack.json` says: addresses and keys. `at` is the host and port of each in `PORTS`."""
     return {
         "kafka": bootstrap,
-        "services": {
-            name: {"url": f"http://127.0.0.1:{ports[name]}", "database": databases[name]} for name in SERVICES
-        },
-        "mail": {"url": f"http://127.0.0.1:{ports['mail']}", "smtp": f"127.0.0.1:{ports['smtp']}"},
-        "network": {"url": f"http://127.0.0.1:{ports['network']}"},
+        "services": {name: {"url": f"http://{at[name]}", "database": databases[name]} for name in SERVICES},
+        "mail": {"url": f"http://{at['mail']}", "smtp": at["smtp"]},
+        "network": {"url": f"http://{at['network']}"},
         "keys": {**kept["keys"], "operator": kept["operator"]},
     }
 
 
-def _secrets(file: Path) -> dict[str, Any]:
+def keep_secrets(file: Path) -> dict[str, Any]:
     """Read the stack's keys, or make them at random on the first start."""
     if file.exists():
         found: dict[str, Any] = json.loads(file.read_text())
@@ -224,14 +231,19 @@ def _secrets(file: Path) -> dict[str, Any]:
     return made
 
 
-def make_databases(server: str, passwords: dict[str, str]) -> dict[str, str]:
-    """Make one database and one role per service where they are missing; returns their URLs."""
+def make_databases(server: str, passwords: dict[str, str], host: str = "") -> dict[str, str]:
+    """Make one database and one role per service where they are missing; returns their URLs.
+
+    `host` is where services find the server, with its port; without it as we do.
+    """
     import asyncio  # noqa: PLC0415 - the rest of this module is synchronous
 
-    return asyncio.run(_make_databases(server, passwords))
+    asyncio.run(_make_databases(server, passwords))
+    at = host or server.rpartition("@")[2].partition("/")[0]
+    return {name: f"postgresql://{name}:{password}@{at}/{name}" for name, password in passwords.items()}
 
 
-async def _make_databases(server: str, passwords: dict[str, str]) -> dict[str, str]:
+async def _make_databases(server: str, passwords: dict[str, str]) -> None:
     connection = await asyncpg.connect(server)
     try:
         for name, password in passwords.items():
@@ -242,5 +254,3 @@ async def _make_databases(server: str, passwords: dict[str, str]) -> dict[str, s
                 await connection.execute(f"CREATE DATABASE {name} OWNER {name}")
     finally:
         await connection.close()
-    host = server.rpartition("@")[2].partition("/")[0]
-    return {name: f"postgresql://{name}:{password}@{host}/{name}" for name, password in passwords.items()}

@@ -88,8 +88,8 @@ def test_only_the_chassis_commits_publishes_and_sends() -> None:
     assert {call for call in calls if call.endswith((".commit", ".publish", ".send"))} == set()
 
 
-def test_there_is_a_lock_for_everything_and_one_per_service() -> None:
-    assert {lock.stem for lock in LOCKS} == {"all", "bench", *SERVICES}
+def test_there_is_a_lock_for_everything_one_per_image_and_one_that_all_images_begin_with() -> None:
+    assert {lock.stem for lock in LOCKS} == {"all", "bench", "chassis", "local", *SERVICES}
 
 
 def test_locks_hold_names_versions_hashes_and_markers_only() -> None:
