@@ -121,8 +121,12 @@ async def evening(
     enough: Callable[[], bool],
     *,
     at_once: int = 24,
+    begin: int = 0,
 ) -> Evening:
-    """Send `count` orders, and more until there was `enough` trouble, `at_once` of them at the same time."""
+    """Send `count` orders, and more until there was `enough` trouble, `at_once` of them at the same time.
+
+    They are numbered from `begin` on. Trouble that could not be made is raised.
+    """
     turns = asyncio.Semaphore(at_once)
     first = datetime.now(UTC)
     async with httpx.AsyncClient(timeout=15, limits=httpx.Limits(max_connections=at_once)) as client:
@@ -134,10 +138,13 @@ async def evening(
 
         breaking = asyncio.ensure_future(trouble())
         try:
-            ended = await asyncio.gather(*(in_turn(number) for number in range(count)))
-            while not enough():
-                ended += await asyncio.gather(*(in_turn(number) for number in range(len(ended), len(ended) + at_once)))
+            ended = await asyncio.gather(*(in_turn(begin + number) for number in range(count)))
+            while not enough() and not breaking.done():
+                further = range(begin + len(ended), begin + len(ended) + at_once)
+                ended += await asyncio.gather(*map(in_turn, further))
         finally:
             breaking.cancel()
-            await asyncio.gather(breaking, return_exceptions=True)
+            await asyncio.wait([breaking])
+        if not breaking.cancelled():
+            breaking.result()
     return Evening(first, datetime.now(UTC), Counter(ended), crowd.retries)

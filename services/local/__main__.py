@@ -133,14 +133,17 @@ def _listening(file: Path | None) -> Iterator[tuple[Doors, Path]]:
             doors.quiet()
             yield doors, _clock_file(file, doors)
         return
-    with tempfile.TemporaryDirectory(prefix="asquoted-") as folder:
-        with running(Options(Path(folder), start=DEFAULT_START)) as stack, Doors(stack.description) as doors:
-            yield doors, stack.folder / "clock.json"
+    with (
+        tempfile.TemporaryDirectory(prefix="asquoted-") as folder,
+        running(Options(Path(folder), start=DEFAULT_START)) as stack,
+        Doors(stack.description) as doors,
+    ):
+        yield doors, stack.folder / "clock.json"
 
 
 def _clock_file(stack: Path, doors: Doors) -> Path:
     """Where the business time of a stack is kept: beside its stack.json, unless that says where."""
-    return stack.parent / doors.description.get("clock", "clock.json")
+    return stack.parent / str(doors.description.get("clock", "clock.json"))
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """Prepares the stack of compose.yaml before its services start: databases and roles, keys, the clock, stack.json.
 
-Run once at each start; what is there already stays. The folder is the volume that all containers see a part of:
+Runs at each start, to its end; what is there already stays. Its folder is made of volumes:
 
     stack.json, secrets.json    for the command `asquoted` alone
     clock/clock.json            the business time, read by every service
@@ -45,25 +45,17 @@ def addresses(intake_port: int) -> dict[str, str]:
     return at | {"intake": f"intake:{intake_port}", "smtp": f"mail:{SMTP_PORT}"}
 
 
-def prepare(folder: Path, *, server: str, postgres: str, kafka: str, intake_port: int, start: datetime) -> None:
-    """Make what is missing. `server` is PostgreSQL's URL for us, `postgres` and `kafka` are what services are told."""
-    kept = keep_secrets(folder / "secrets.json")
-    (folder / "clock").mkdir(exist_ok=True)
-    start_clock(folder / "clock" / "clock.json", start)
-    databases = make_databases(server, kept["databases"], postgres)
+def write_environments(folder: Path, databases: dict[str, str], kept: dict[str, Any]) -> None:
+    """Write for each service what it alone may know."""
     for service in SERVICES:
-        (folder / service).mkdir(exist_ok=True)
-        _write(folder / service / "environment", _exports(secret_environment(service, databases, kept)))
-    description = describe(kafka, databases, addresses(intake_port), kept) | {"clock": "clock/clock.json"}
-    _write(folder / "stack.json", json.dumps(description, indent=2))
-
-
-def _exports(values: dict[str, str]) -> str:
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+        values = secret_environment(service, databases, kept)
+        exports = (f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+        _write(folder / service / "environment", "".join(exports))
 
 
 def _write(file: Path, text: str) -> None:
     """A file that only we, and containers with the same user, can read."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.touch(mode=0o600)
     file.write_text(text)
 
@@ -81,25 +73,28 @@ def _start(text: str) -> datetime:
     return datetime.now(UTC) if text == REAL_TIME else datetime.fromisoformat(text)
 
 
-def main() -> None:
-    """Prepare, and end."""
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="services.local.containers", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="the volume")
     parser.add_argument("--server", required=True, help="URL of PostgreSQL's superuser, over its socket")
     parser.add_argument("--postgres", default="postgres:5432", help="host and port of PostgreSQL for the services")
-    parser.add_argument("--kafka", default="kafka:9092", help="host and port of Kafka for the services")
+    parser.add_argument("--kafka", default="kafka:9092", help="host and port of Kafka")
     parser.add_argument("--intake-port", type=int, required=True, help="where intake listens, inside and outside")
     parser.add_argument("--start", type=_start, default=DEFAULT_START, help=f"business time begins, or {REAL_TIME}")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Make what is missing, and end."""
+    options = _options()
+    folder: Path = options.folder
     asyncio.run(close_superuser(options.server))
-    prepare(
-        options.folder,
-        server=options.server,
-        postgres=options.postgres,
-        kafka=options.kafka,
-        intake_port=options.intake_port,
-        start=options.start,
-    )
+    kept = keep_secrets(folder / "secrets.json")
+    start_clock(folder / "clock" / "clock.json", options.start)
+    databases = make_databases(options.server, kept["databases"], options.postgres)
+    write_environments(folder, databases, kept)
+    description = describe(options.kafka, databases, addresses(options.intake_port), kept)
+    _write(folder / "stack.json", json.dumps(description | {"clock": "clock/clock.json"}, indent=2))
 
 
 if __name__ == "__main__":

@@ -142,17 +142,21 @@ class Stack:
         self, service: str, bootstrap: str, databases: dict[str, str], ports: dict[str, int]
     ) -> dict[str, str]:
         clock = self.folder / "clock.json"
-        return secret_environment(service, databases, self.secrets) | {
-            "KAFKA_BOOTSTRAP": bootstrap,
-            "INSTANCE": f"{service}-1",
-            "HOST": "127.0.0.1",
-            "PORT": str(ports[service]),
-            "PUBLIC_URL": f"http://127.0.0.1:{ports['intake']}",
-            "NETWORK_URL": f"http://127.0.0.1:{ports['network']}",
-            "SMTP_HOST": "127.0.0.1",
-            "SMTP_PORT": str(ports["smtp"]),
-            "SMS_URL": f"http://127.0.0.1:{ports['mail']}/sms",
-        } | ({"CLOCK_FILE": str(clock)} if clock.exists() else {})
+        return (
+            secret_environment(service, databases, self.secrets)
+            | {
+                "KAFKA_BOOTSTRAP": bootstrap,
+                "INSTANCE": f"{service}-1",
+                "HOST": "127.0.0.1",
+                "PORT": str(ports[service]),
+                "PUBLIC_URL": f"http://127.0.0.1:{ports['intake']}",
+                "NETWORK_URL": f"http://127.0.0.1:{ports['network']}",
+                "SMTP_HOST": "127.0.0.1",
+                "SMTP_PORT": str(ports["smtp"]),
+                "SMS_URL": f"http://127.0.0.1:{ports['mail']}/sms",
+            }
+            | ({"CLOCK_FILE": str(clock)} if clock.exists() else {})
+        )
 
 
 def outside_world(folder: Path, ports: dict[str, int]) -> list[Process]:
