@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from testcontainers.core.config import testcontainers_config
+from testcontainers.core.config import ConnectionMode, testcontainers_config
 
 from services.local.ports import HOST
 from tests.containers.fleet import ROOT, TAG, Fleet
@@ -40,7 +40,9 @@ def images() -> None:
         pytest.skip(fault)
     # Not every machine reaches the registry of its helper image; what is started here is removed here.
     testcontainers_config.ryuk_disabled = True
+    # Ports are opened on this machine alone, which may be a container itself.
     testcontainers_config.tc_host_override = HOST
+    testcontainers_config.connection_mode_override = ConnectionMode.docker_host
     built = subprocess.run(
         ["docker", "compose", "build"],
         cwd=ROOT,
