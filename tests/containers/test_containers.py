@@ -149,7 +149,6 @@ def test_compose_up_ends_healthy_and_the_demo_tells_its_story_on_it(compose: Com
     assert up.returncode == 0, up.stderr[-2000:] + compose("logs", "--tail=20").stdout[-6000:]
     told = compose("run", "--rm", "--no-TTY", "demo")
     assert told.returncode == 0, told.stdout[-4000:] + told.stderr[-2000:]
-    assert "ChargesStarted: 8100" in told.stdout
     assert "0 violations" in told.stdout
     again = compose("run", "--rm", "--no-TTY", "demo")
     assert (again.returncode, "has heard the story already" in again.stderr) == (1, True)
