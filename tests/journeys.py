@@ -143,6 +143,12 @@ class Journey:
             expect=(400, 401, 409, 413, 422),
         )
 
+    def check(self, body: dict[str, Any], partner: str = "liege-calls") -> dict[str, Any]:
+        """What the door says of an order that is not made."""
+        key = self.doors.key("partners", partner)
+        answer: dict[str, Any] = self.doors.call("intake", "POST", "/v1/order-checks", key=key, json=body).json()
+        return answer
+
     def signed(self, content: bytes, partner: str = "gent-calls") -> dict[str, str]:
         """Give the file of a signed contract to intake; the evidence that an order names."""
         digest = sha256(content)

@@ -13,6 +13,7 @@ from contracts.offer_v1 import OfferRef, brussels_day
 from contracts.order_v1 import (
     Discrepancy,
     Evidence,
+    Order,
     OrderAcknowledged,
     OrderAnswered,
     OrderCancellationRequested,
@@ -21,6 +22,7 @@ from contracts.order_v1 import (
     OrderConfirmed,
     OrderHeld,
     OrderPending,
+    OrderPrice,
     OrderQuestioned,
     OrderRejected,
     State,
@@ -30,6 +32,7 @@ from services.chassis.job import Job
 from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
 from services.intake import rules, store
+from services.intake.rules.reception import recent_change
 from services.intake.settings import settings
 from services.intake.store import ConfirmationRow, OrderRow, SubscriptionRow
 
@@ -66,7 +69,8 @@ async def begin(tx: Transaction, row: OrderRow, subscription: SubscriptionRow) -
     An order that is not for the customer of the subscription gets no turn: it would keep the customer's own waiting.
     """
     await store.claim(tx, row.order.evidence, row.id)
-    if row.order.action != "add" and not rules.is_hers(row.order, subscription.subscription):
+    hers = row.order.action == "add" or rules.is_hers(row.order, subscription.subscription)
+    if not hers or row.order.action == "reverse":  # what undoes an order overtakes
         return await assess(tx, row)
     if subscription.holder is not None:
         tx.put(changed(subscription, waiting=[*subscription.waiting, row.id]))
@@ -95,7 +99,12 @@ async def assess(tx: Transaction, row: OrderRow, by: str = "intake") -> OrderRow
     """
     judged = await judge(tx, row)
     order = row.order.model_copy(
-        update={"offer": judged.offer, "price": judged.price, "subscription_version": await _version(tx, row)}
+        update={
+            "offer": judged.offer,
+            "price": judged.price,
+            "recent_change": await _recent_change(tx, row, judged.price),
+            "subscription_version": await _version(tx, row),
+        }
     )
     row = changed(row, order=order, waits_for=None)
     found = rules.unresolved(judged.discrepancies, row.resolved)
@@ -134,12 +143,19 @@ async def judge(tx: Transaction, row: OrderRow) -> rules.Assessment:
         charges=subscription.charges if subscription else (),
         channels=row.channels,
         agents=await store.agents(tx, row.partner),
-        evidence_proves=await store.proven_by(tx, row.order.evidence),
+        evidence_proves=await store.proven_by(tx, row.order.evidence) or row.id,
+        evidence_channels=settings.evidence_channels,
+        reception=row.reception,
         windows=rules.Windows(
             timedelta(seconds=settings.backdated_seconds), timedelta(seconds=settings.postdated_seconds)
         ),
     )
     return rules.assess(row.order, facts)
+
+
+async def _recent_change(tx: Transaction, row: OrderRow, price: OrderPrice | None) -> Money | None:
+    known = await tx.get(SubscriptionRow, row.subscription_id)
+    return recent_change(price, known.charges if known else (), brussels_day(row.order.sold_at))
 
 
 def hold(tx: Transaction, row: OrderRow, found: Sequence[Discrepancy], by: str) -> OrderRow:
@@ -169,9 +185,11 @@ def raise_case(tx: Transaction, row: OrderRow, found: Sequence[Discrepancy]) -> 
 
 def held_by(tx: Transaction, row: OrderRow, found: Sequence[Discrepancy], case_id: str, by: str) -> OrderRow:
     """Hold an order for a case that is open, whoever found it."""
+    codes = tuple(each.code for each in found)
+    told = () if row.case_id else row.reception.owners  # once, when the order is held for the first time
     row = changed(row, discrepancies=tuple(found), case_id=case_id)
-    row = move(tx, row, "held", by, ", ".join(sorted({each.code for each in found})))
-    tx.publish(OrderHeld(order=row.order, case_id=case_id, codes=tuple(each.code for each in found)))
+    row = move(tx, row, "held", by, ", ".join(sorted(set(codes))))
+    tx.publish(OrderHeld(order=row.order, case_id=case_id, codes=codes, contact_owners=told))
     return row
 
 
@@ -255,6 +273,30 @@ async def complete(tx: Transaction, row: OrderRow) -> OrderRow:
     row = move(tx, row, "completed", "intake")
     tx.publish(OrderCompleted(order=row.order, completed_at=tx.now))
     await pass_turn(tx, row)
+    return row
+
+
+async def reverse(tx: Transaction, row: OrderRow, by: str, reason: str) -> OrderRow:
+    """Turn the cancellation of a completed order into an order that undoes it, and name it; one that goes on stays."""
+    known = await tx.get(OrderRow, row.reversed_by) if row.reversed_by else None
+    if known is not None and not store.is_final(known.state):
+        return row
+    order = Order(
+        **row.order.model_dump(include={"partner", "agent", "channel", "customer_id", "subscription_id"}),
+        id=tx.new_id(),
+        partner_reference=f"reversal {tx.same_id('reversal', row.id)}",
+        action="reverse",
+        reverses=row.id,
+        grounds="misencoded",
+        sold_at=tx.now,
+        received_at=tx.now,
+    )
+    row = changed(row, reversed_by=order.id)
+    tx.put(row)
+    entry = store.history_entry("acknowledged", tx.now, by, reason)
+    reversal = store.new_order(order, row.channels, entry, tx.now)
+    tx.add(reversal)
+    await begin(tx, reversal, await store.subscription(tx, row.subscription_id))
     return row
 
 

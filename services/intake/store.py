@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, Index, LargeBinary, Text, select
+from sqlalchemy import Column, ColumnElement, Index, LargeBinary, Text, literal_column, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
-from sqlmodel import Field
+from sqlmodel import Field, col
 
 from contracts.customer_v1 import Customer
 from contracts.invoice_v1 import Charge
@@ -20,6 +20,7 @@ from contracts.subscription_v1 import Subscription
 from services.chassis.database import Json, moment
 from services.chassis.rows import Row
 from services.chassis.transaction import Transaction
+from services.intake.rules.reception import Reception, Told, contact_of, plain
 
 
 class Table(Row, registry=registry()):
@@ -44,6 +45,8 @@ class OrderRow(Table, table=True):
     resolved: list[str] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
     case_id: str | None = None
     question: str | None = None
+    reversed_by: str | None = None
+    reception: Reception = Field(default=Reception(), sa_column=Column(Json(Reception), nullable=False))
     confirmation_id: str | None = None
     attempt: int = 0
     changed_version: int | None = None
@@ -66,6 +69,7 @@ class SubscriptionRow(Table, table=True):
     """Intake's copy of a subscription and its charges, which order has the turn on it, and which wait, in order."""
 
     __tablename__: ClassVar[str] = "subscription"
+    __table_args__ = (Index("subscription_customer", text("(subscription ->> 'customer_id')")),)
     shared: ClassVar[bool] = True  # what is known of it comes from two topics
     id: str = Field(primary_key=True)
     holder: str | None = None
@@ -88,20 +92,43 @@ class OfferRow(Table, table=True):
 
 
 class CustomerRow(Table, table=True):
-    """A customer on file."""
+    """A customer on file; `verified`: her contact is known to be hers, not only an agent's word."""
 
     __tablename__: ClassVar[str] = "customer"
     id: str = Field(primary_key=True)
     customer: Customer = Field(sa_column=Column(Json(Customer), nullable=False))
+    verified: bool = True
+
+
+class ContactRow(Table, table=True):
+    """Whose an e-mail address or a phone number is: the first customer's on file who has it."""
+
+    __tablename__: ClassVar[str] = "contact"
+    contact: str = Field(primary_key=True)
+    customer_id: str
+
+
+class QuoteRow(Table, table=True):
+    """Every quote that a partner told a customer for an offer, in orders and in checks.
+
+    `customer` is her id; for somebody who is not on file the contact that was given.
+    """
+
+    __tablename__: ClassVar[str] = "quote"
+    partner: str = Field(primary_key=True)
+    customer: str = Field(primary_key=True)
+    offer: str = Field(primary_key=True)
+    told: tuple[Told, ...] = Field(sa_column=Column(Json(tuple[Told, ...]), nullable=False))
 
 
 class PartnerRow(Table, table=True):
-    """A call-centre company with its registered agents."""
+    """A call-centre company with its registered agents, and contacts that are theirs and so no customer's."""
 
     __tablename__: ClassVar[str] = "partner"
     reference: ClassVar[bool] = True
     id: str = Field(primary_key=True)
     agents: list[str] = Field(sa_column=Column(JSONB, nullable=False))
+    contacts: list[str] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
 
 
 class ConfirmationRow(Table, table=True):
@@ -114,6 +141,8 @@ class ConfirmationRow(Table, table=True):
     expires_at: datetime = moment()
     answer: str | None = None
     answered_at: datetime | None = moment(nullable=True)
+    code_required: bool = False
+    wrong_codes: int = 0
 
 
 class IdempotencyRow(Table, table=True):
@@ -205,6 +234,43 @@ def _agents(rows: Sequence[PartnerRow]) -> dict[str, Sequence[str]]:
     return {row.id: row.agents for row in rows}
 
 
+async def owners(tx: Transaction, contacts: Mapping[str, str]) -> dict[str, str]:
+    """Whose contacts are, by place: a customer's id, or "" where it is an agent's; nobody's are left out."""
+    of_agents = await tx.reference(PartnerRow, _contacts)
+    found = {path: await tx.get(ContactRow, contact) for path, contact in contacts.items()}
+    known = {path: row.customer_id for path, row in found.items() if row is not None}
+    return {path: "" for path, contact in contacts.items() if contact in of_agents} | known
+
+
+def _contacts(rows: Sequence[PartnerRow]) -> frozenset[str]:
+    return frozenset(plain(each) for row in rows for each in row.contacts)
+
+
+async def file(tx: Transaction, row: CustomerRow) -> None:
+    """Put a customer on file; a contact stays whose it was, and what is hers no more is free again."""
+    known = await tx.get(CustomerRow, row.id)
+    contacts = contact_of(row.customer).values()
+    for each in contact_of(known.customer).values() if known else ():
+        old = await tx.get(ContactRow, each)
+        if old is not None and old.customer_id == row.id and each not in contacts:
+            tx.delete(old)
+    for each in contacts:
+        if await tx.get(ContactRow, each) is None:
+            tx.add(ContactRow(contact=each, customer_id=row.id))
+    tx.put(row)
+
+
+async def has_or_awaits(tx: Transaction, customers: Sequence[str]) -> tuple[str, ...]:
+    """The services that customers have, or that an order of theirs under way brings."""
+    owner: ColumnElement[str] = literal_column("subscription ->> 'customer_id'")
+    held = await tx.select(SubscriptionRow, select(SubscriptionRow).where(owner.in_(customers)))
+    mine = col(OrderRow.customer_id).in_(customers) & col(OrderRow.state).not_in(FINAL)
+    under_way = await tx.select(OrderRow, select(OrderRow).where(mine))
+    offers = [each.offer for row in under_way for each in await publications(tx, row.order.offer_code)]
+    codes = {each.code for row in held if row.subscription for each in row.subscription.services}
+    return tuple(sorted(codes | {each.code for offer in offers for each in offer.services}))
+
+
 async def listed(
     tx: Transaction, partner: str | None, filters: dict[str, str | None], after: str | None, limit: int
 ) -> list[OrderRow]:
@@ -226,6 +292,24 @@ async def listed(
 def is_final(state: str) -> bool:
     """Whether an order in this state goes nowhere any more."""
     return state in FINAL
+
+
+def new_order(order: Order, channels: list[str], entry: dict[str, Any], at: datetime) -> OrderRow:
+    """An order as it comes in, with the first entry of its history."""
+    return OrderRow(
+        id=order.id,
+        partner=order.partner,
+        partner_reference=order.partner_reference,
+        subscription_id=order.subscription_id,
+        customer_id=order.customer_id,
+        state="acknowledged",
+        order=order,
+        channels=channels,
+        discrepancies=(),
+        history=[entry],
+        created_at=at,
+        updated_at=at,
+    )
 
 
 def history_entry(state: State, at: datetime, by: str, reason: str | None) -> dict[str, Any]:

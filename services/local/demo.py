@@ -118,17 +118,17 @@ class Demo:
         self._expect(closed.is_success, closed, f"The case is {closed.json()['state']}.")
 
     def _right_order(self) -> None:
-        self._title("An order quoted at the published price goes all the way.")
+        self._title("Another call-centre quotes the published price: its order goes all the way.")
         quote = {
             "monthly_total": {"amount": 8100, "currency": "EUR"},
             "monthly_change": {"amount": 1100, "currency": "EUR"},
         }
-        answer = self._order("LC-2026-000124", quote=quote)
+        answer = self._order("GC-2026-000124", "gent-calls", agent="agent-21", quote=quote)
         order = answer.json()
         asked = f"The order is {order['state']}: the customer is asked."
         self._expect(order["state"] == "pending", answer, asked, f"order {order['id']}")
         self._answer(self.doors.until("the mail", lambda: self._unanswered("81")), "yes")
-        self._order_becomes(order["id"], "completed")
+        self._order_becomes(order["id"], "completed", "gent-calls")
         records = read_all(self.doors.description["kafka"], ["orders", "invoices"])
         charged = [each for each in _of(records, ChargesStarted) if each.event.order_id == order["id"]]  # type: ignore[union-attr]
         done = [each for each in _of(records, OrderCompleted) if each.event.order.id == order["id"]]  # type: ignore[union-attr]
@@ -170,14 +170,14 @@ class Demo:
     def _desk(self) -> str:
         return self.doors.key("service_desk")
 
-    def _order(self, reference: str, **changes: Any) -> httpx.Response:  # noqa: ANN401 - JSON
+    def _order(self, reference: str, partner: str = "liege-calls", **changes: Any) -> httpx.Response:  # noqa: ANN401
         sold_at: datetime = clock.now(self.clock_file) - SOLD_BEFORE
         body = {**ORDER, "partner_reference": reference, "sold_at": sold_at.isoformat(), **changes}
-        key, headers = self.doors.key("partners", "liege-calls"), {"Idempotency-Key": reference}
+        key, headers = self.doors.key("partners", partner), {"Idempotency-Key": reference}
         return self.doors.call("intake", "POST", "/v1/orders", key=key, json=body, headers=headers)
 
-    def _order_becomes(self, order_id: str, state: str) -> None:
-        path, key = f"/v1/orders/{order_id}", self.doors.key("partners", "liege-calls")
+    def _order_becomes(self, order_id: str, state: str, partner: str = "liege-calls") -> None:
+        path, key = f"/v1/orders/{order_id}", self.doors.key("partners", partner)
 
         def there() -> httpx.Response | None:
             answer = self.doors.call("intake", "GET", path, key=key)

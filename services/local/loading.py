@@ -64,7 +64,8 @@ def _partners(doors: Doors, partners: dict[str, Any]) -> None:
     contact = {"email": "desk@asquoted.example", "language": "fr"}
     _operator(doors, "notification", "/v1/partners/service-desk", contact)
     for partner in partners["partners"]:
-        _operator(doors, "intake", f"/v1/partners/{partner['id']}", {"agents": partner["agents"]})
+        theirs = {"agents": partner["agents"], "contacts": [partner["email"]]}
+        _operator(doors, "intake", f"/v1/partners/{partner['id']}", theirs)
         contact = {"email": partner["email"], "language": partner["language"]}
         _operator(doors, "notification", f"/v1/partners/{partner['id']}", contact)
         rates = [

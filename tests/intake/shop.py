@@ -121,11 +121,16 @@ class Shop:
         return sha256(content)
 
     def body(self, line: str, evidence: str | None = None, **changes: Any) -> dict[str, Any]:
-        """An order of TRIO-MAX at the published price, with a signed contract where a SHA-256 is given."""
+        """An order of TRIO-MAX at the published price, with a signed contract where a SHA-256 is given.
+
+        The shop asks for evidence: otherwise it is a recording, which never is the customer's yes.
+        """
         channel = changes.get("channel", "shop")
         proof = {"kind": changes.pop("kind", "signed-contract"), "reference": "C-1", "sha256": evidence}
+        number = next(self._numbers)
+        recording = {"kind": "recording", "reference": f"rec-{number}", "sha256": f"{number:064x}"}
         return {
-            "partner_reference": f"GC-{next(self._numbers)}",
+            "partner_reference": f"GC-{number}",
             "agent": "agent-21",
             "channel": channel,
             "sold_at": (START - timedelta(minutes=3)).isoformat(),
@@ -135,7 +140,7 @@ class Shop:
             "offer": "TRIO-MAX",
             "customer": {"id": f"cust-of-{line}"},
             "quote": QUOTES[channel],
-            "evidence": proof if evidence else None,
+            "evidence": proof if evidence else recording,
             **changes,
         }
 

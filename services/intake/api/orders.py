@@ -19,19 +19,14 @@ from services.chassis.faults import preferred_language
 from services.chassis.http import Problem, look, transact
 from services.chassis.ids import sha256
 from services.chassis.keys import Principal
+from services.chassis.rows import changed
 from services.chassis.transaction import Place, Transaction
 from services.intake import life, store
+from services.intake.api import reception
 from services.intake.api.body import CustomerForm, FaultyBodyError, OrderForm, read_order, received
+from services.intake.api.reception import Met
 from services.intake.settings import settings
-from services.intake.store import (
-    CustomerRow,
-    EvidenceRow,
-    EvidenceUseRow,
-    IdempotencyRow,
-    OrderRow,
-    ReferenceRow,
-    SubscriptionRow,
-)
+from services.intake.store import ContactRow, CustomerRow, IdempotencyRow, OrderRow, ReferenceRow, SubscriptionRow
 
 router = APIRouter(tags=["orders"])
 
@@ -46,7 +41,7 @@ async def post_order(request: Request) -> Response:
     """Take an order; the answer already says what became of it."""
     key = _idempotency_key(request)
     raw = await received(request, settings.body_bytes)
-    form = _read(raw, request)
+    form = read(raw, request)
 
     async def work(tx: Transaction) -> Response:
         seller = await keys.holder(tx, request, SELLERS)
@@ -85,13 +80,7 @@ def _idempotency_key(request: Request) -> str:
 def _reads(form: OrderForm, partner: str, key: str) -> list[Place]:
     """What an order needs, so that it is read for all orders of a moment at once."""
     reads: list[Place] = [(IdempotencyRow, (partner, key)), (ReferenceRow, (form.partner_reference, partner))]
-    if form.subscription_id:
-        reads.append((SubscriptionRow, (form.subscription_id,)))
-    if form.customer.id and form.action == "add":
-        reads.append((CustomerRow, (form.customer.id,)))
-    if form.evidence:
-        reads += [(EvidenceUseRow, (form.evidence.sha256,)), (EvidenceRow, (partner, form.evidence.sha256))]
-    return reads
+    return reads + reception.reads(form, partner)
 
 
 async def submit_order(
@@ -129,18 +118,32 @@ def _replayed(first: IdempotencyRow, body_sha256: str) -> Response:
 
 
 async def _new_order(tx: Transaction, form: OrderForm, seller: Principal) -> OrderRow:
-    order_id = tx.new_id()
-    customer_id = await _customer(tx, form)
-    subscription_id = form.subscription_id or f"sub-{tx.new_id()}"
-    order = Order(
-        id=order_id,
+    met = await reception.meet(tx, form)
+    order = ordered(tx, form, seller)
+    await _record(tx, form, met, order.customer_id)
+    keep_for = [order.customer_id, *met.customers]
+    quotes = await reception.earlier_quotes(tx, order, met, keep_for, checked=False)
+    order = order.model_copy(update={"earlier_quotes": quotes})
+    entry = store.history_entry("acknowledged", tx.now, f"{seller.holder}/{form.agent}", None)
+    row = changed(
+        store.new_order(order, list(seller.attributes.get("channels", ())), entry, tx.now), reception=met.reception
+    )
+    tx.add(row)
+    known = await tx.get(SubscriptionRow, row.subscription_id) if form.subscription_id else None
+    return await life.begin(tx, row, known or SubscriptionRow(id=row.subscription_id))
+
+
+def ordered(tx: Transaction, form: OrderForm, seller: Principal) -> Order:
+    """The order that a body asks for; ids that it does not name are made."""
+    return Order(
+        id=tx.new_id(),
         partner=seller.holder,
         partner_reference=form.partner_reference,
         agent=form.agent,
         channel=form.channel,
         action=form.action,
-        customer_id=customer_id,
-        subscription_id=subscription_id,
+        customer_id=form.customer.id or f"cust-{tx.new_id()}",
+        subscription_id=form.subscription_id or f"sub-{tx.new_id()}",
         offer_code=form.offer,
         quote=form.quote,
         removals=form.removals,
@@ -148,34 +151,17 @@ async def _new_order(tx: Transaction, form: OrderForm, seller: Principal) -> Ord
         sold_at=form.sold_at,
         received_at=tx.now,
     )
-    row = OrderRow(
-        id=order_id,
-        partner=seller.holder,
-        partner_reference=form.partner_reference,
-        subscription_id=subscription_id,
-        customer_id=customer_id,
-        state="acknowledged",
-        order=order,
-        channels=list(seller.attributes.get("channels", ())),
-        discrepancies=(),
-        history=[store.history_entry("acknowledged", tx.now, f"{seller.holder}/{form.agent}", None)],
-        created_at=tx.now,
-        updated_at=tx.now,
-    )
-    tx.add(row)
-    known = await tx.get(SubscriptionRow, subscription_id) if form.subscription_id else None
-    return await life.begin(tx, row, known or SubscriptionRow(id=subscription_id))
 
 
-async def _customer(tx: Transaction, form: OrderForm) -> str:
-    """Return the customer's id; a new one is recorded. A contact that is on file is never changed by an order."""
-    customer_id = form.customer.id or f"cust-{tx.new_id()}"
+async def _record(tx: Transaction, form: OrderForm, met: Met, customer_id: str) -> None:
+    """Put a new customer on file, by the agent's word. A contact that is on file is never changed by an order."""
     if form.action != "add" or (form.customer.id and await tx.get(CustomerRow, customer_id)):
-        return customer_id
+        return
     customer = _new_customer(customer_id, form.customer, form.language)
-    tx.add(CustomerRow(id=customer_id, customer=customer))
+    tx.add(CustomerRow(id=customer_id, customer=customer, verified=False))
+    for each in met.contacts:
+        tx.add(ContactRow(contact=each, customer_id=customer_id))
     tx.publish(CustomerRecorded(customer=customer))
-    return customer_id
 
 
 def _new_customer(customer_id: str, form: CustomerForm, language: Any) -> Customer:  # noqa: ANN401 - a checked literal
@@ -267,7 +253,7 @@ def _only(seller: Principal) -> str | None:
     return seller.holder if seller.role == "partner" else None
 
 
-def _read(raw: bytes, request: Request) -> OrderForm | Problem:
+def read(raw: bytes, request: Request) -> OrderForm | Problem:
     """Read the body; its faults are told to nobody whose key is not known."""
     try:
         return read_order(raw, preferred_language(request.headers.get("accept-language", "")))
@@ -287,7 +273,7 @@ def view(row: OrderRow) -> dict[str, Any]:
         "customer_id": row.customer_id,
         "subscription_id": row.subscription_id,
         "reverses": order.reverses,
-        "reversed_by": None,
+        "reversed_by": row.reversed_by,
         "offer": order.offer.model_dump() if order.offer else None,
         "price": order.price.model_dump(mode="json") if order.price else None,
         "discrepancies": [each.model_dump(mode="json") for each in row.discrepancies],

@@ -171,11 +171,24 @@ class _Writer:
         rows = [today, Row(self.say("new"), self._monthly(price.new_monthly), strong=True)]
         if self.notice.kind == "contract-summary":
             rows.append(Row(self.say("difference"), self._monthly(price.monthly_change, signed=True)))
+            rows += self._recent(price)
         if price.promotion:
             label = self.say("promotion", months=price.promotion.months)
             rows.append(Row(label, self._monthly(price.promotion.monthly, signed=True)))
             rows.append(Row(self.say("after"), self._monthly(price.monthly_after_promotion)))
         return [*rows, Row(self.say("one-off"), self._money(price.one_off))]
+
+    def _recent(self, price: OrderPrice) -> list[Row]:
+        """What hides in several orders or several calls: the sum of the last 30 days, and what else she was told."""
+        order, rows = self.notice.order, list[Row]()
+        if order.recent_change and order.recent_change != price.monthly_change:
+            rows.append(Row(self.say("recent"), self._monthly(order.recent_change, signed=True)))
+        for each in order.earlier_quotes:
+            label = self.say("earlier", day=format_date(each.told_at.astimezone(BRUSSELS), "long", locale=self.locale))
+            told = [(each.quote.monthly_total, False), (each.quote.monthly_change, True)]
+            shown = [self._monthly(money, signed=signed) for money, signed in told if money]
+            rows.append(Row(label, ", ".join(shown) or "-"))
+        return rows
 
     def _monthly(self, money: Money, *, signed: bool = False) -> str:
         return self.say("monthly", money=self._money(money, signed=signed))

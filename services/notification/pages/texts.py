@@ -193,6 +193,18 @@ WORDS: dict[str, Texts] = {
         "en": "the number {what}",
     },
     "difference": {"fr": "Différence", "nl": "Verschil", "de": "Unterschied", "en": "Difference"},
+    "recent": {
+        "fr": "Toutes les modifications des 30 derniers jours",
+        "nl": "Alle wijzigingen van de laatste 30 dagen",
+        "de": "Alle Änderungen der letzten 30 Tage",
+        "en": "All changes of the last 30 days",
+    },
+    "earlier": {
+        "fr": "Un autre prix annoncé le {day}",
+        "nl": "Een andere prijs, meegedeeld op {day}",
+        "de": "Ein anderer Preis, genannt am {day}",
+        "en": "Another price told on {day}",
+    },
     "promotion": {
         "fr": "Promotion comprise, {months} mois",
         "nl": "Promotie inbegrepen, {months} maanden",

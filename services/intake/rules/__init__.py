@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.case_v1 import Corrections
+from contracts.event import Data
 from contracts.invoice_v1 import Charge, in_force
 from contracts.money import Money, Promotion
 from contracts.offer_v1 import Offer, OfferFault, OfferRef, Price, Publication, brussels_day, on_sale
 from contracts.order_v1 import Discrepancy, Order, OrderPrice, PriceDecision, Quote, State
 from contracts.subscription_v1 import Subscription, judge_removals, lost
+from services.intake.rules.reception import Reception
 
 STAGE = "intake"
 
@@ -31,8 +33,6 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     "failed": frozenset(),
 }
 """TMF622 v4's states. Two steps onto themselves are ours: a new summary while pending, fewer codes while held."""
-
-PRICE_CODES = ("price.monthly", "price.change", "price.one-off", "price.promotion", "quote.changed")
 
 
 class NothingToHonourError(LookupError):
@@ -61,6 +61,8 @@ class Facts:
     channels: Sequence[str] = ()
     agents: Sequence[str] = ()
     evidence_proves: str | None = None
+    evidence_channels: Collection[str] = ()
+    reception: Reception = field(default_factory=Reception)
     windows: Windows = field(default_factory=lambda: Windows(timedelta(hours=48), timedelta(minutes=5)))
 
 
@@ -78,11 +80,13 @@ def assess(order: Order, facts: Facts) -> Assessment:
     found = [*_judge_sale(order, facts)]
     if order.action != "add" and not is_hers(order, facts.subscription):
         return Assessment(None, None, (*found, _discrepancy("subscription.unknown", "/subscription_id")))
-    if order.action == "terminate":
+    if order.action in {"terminate", "reverse"}:
         return _assess_end(order, facts, found)
     offer = resolve(order, facts.publications)
     if isinstance(offer, str):
         return Assessment(None, None, (*found, _discrepancy(offer, "/offer", given=order.offer_code)))
+    if order.action == "add" and any(each.code in facts.reception.services for each in offer.services):
+        found.append(_discrepancy("subscription.exists", "/offer", given=order.offer_code))
     published = offer.price(order.channel, order.action, order.sold_at)
     current = _current(order, facts)
     if current is None and order.action == "modify":
@@ -95,6 +99,8 @@ def assess(order: Order, facts: Facts) -> Assessment:
 
 
 def _assess_end(order: Order, facts: Facts, found: list[Discrepancy]) -> Assessment:
+    if order.action == "reverse":
+        return Assessment(None, None, (*found, _discrepancy("reversal.by-hand", "/reverses", given=order.reverses)))
     price = _terminated_price(order, facts)
     if price is None:
         found.append(_discrepancy("price.missing", "/subscription_id"))
@@ -166,9 +172,20 @@ def _judge_sale(order: Order, facts: Facts) -> list[Discrepancy]:
         found.append(_discrepancy("channel.not-allowed", "/channel", sorted(facts.channels), order.channel))
     if order.agent not in facts.agents:
         found.append(_discrepancy("agent.unknown", "/agent", given=order.agent))
-    if order.evidence is not None and facts.evidence_proves != order.id:  # it proves one sale, and nobody is told whose
-        found.append(_discrepancy("evidence.reused", "/evidence/sha256", given=order.evidence.sha256))
-    return found
+    found += [_discrepancy("contact.unverified", path) for path in facts.reception.contacts]
+    if order.earlier_quotes:
+        found.append(_discrepancy("quote.changed", "/quote", order.earlier_quotes, order.quote))
+    return [*found, *_judge_evidence(order, facts)]
+
+
+def _judge_evidence(order: Order, facts: Facts) -> list[Discrepancy]:
+    """Evidence proves one sale, and nobody is told whose; where the channel asks for some, there must be some."""
+    if order.evidence is None:
+        asked_for = order.channel in facts.evidence_channels and order.action != "reverse"
+        return [_discrepancy("evidence.missing", "/evidence")] if asked_for else []
+    if facts.evidence_proves != order.id:
+        return [_discrepancy("evidence.reused", "/evidence/sha256", given=order.evidence.sha256)]
+    return []
 
 
 def is_hers(order: Order, subscription: Subscription | None) -> bool:
@@ -230,7 +247,8 @@ def honoured(order: Order, publications: Iterable[Publication], current: Money |
         raise NothingToHonourError(f"{order.id}: {offer}")
     published = offer.price(order.channel, order.action, order.sold_at)
     quote, currency = order.quote or Quote(), published.monthly_full.currency
-    totals = [published.monthly_total, *_quoted_totals(quote, current, currency)]
+    told = [quote, *(each.quote for each in order.earlier_quotes)]
+    totals = [published.monthly_total, *(total for each in told for total in _quoted_totals(each, current, currency))]
     total = min(totals, key=lambda each: each.amount)
     below_full = Money(amount=total.amount - published.monthly_full.amount, currency=total.currency)
     months = max((each.months for each in (quote.promotion, published.promotion) if each), default=None)
@@ -256,7 +274,9 @@ def quoted_monthly(order: Order) -> Money | None:
     """What the agent told, as a monthly total, for the reviewer to compare; the lowest where the parts contradict."""
     if order.quote is None or order.price is None:
         return order.quote.monthly_total if order.quote else None
-    told = _quoted_totals(order.quote, order.price.current_monthly, order.price.new_monthly.currency)
+    quotes = [order.quote, *(each.quote for each in order.earlier_quotes)]
+    current, currency = order.price.current_monthly, order.price.new_monthly.currency
+    told = [total for each in quotes for total in _quoted_totals(each, current, currency)]
     return min(told, key=lambda each: each.amount, default=order.quote.monthly_total)
 
 
@@ -307,7 +327,9 @@ def _discrepancy(code: str, path: str, expected: object = None, given: object = 
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
-    return value.model_dump(mode="json") if isinstance(value, Money | Promotion) else value
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value.model_dump(mode="json") if isinstance(value, Money | Promotion | Data) else value
 
 
 def _zulu(at: datetime) -> str:

@@ -1,0 +1,90 @@
+"""The partner door for asking before selling: what an order would cost, change and remove; no order is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from contracts.order_v1 import Discrepancy, Order
+from contracts.subscription_v1 import lost
+from services.chassis import keys
+from services.chassis.http import Problem, transact
+from services.chassis.keys import Principal
+from services.chassis.rows import changed
+from services.chassis.transaction import Transaction
+from services.intake import life, rules, store
+from services.intake.api import reception
+from services.intake.api.body import OrderForm, received
+from services.intake.api.orders import SELLERS, ordered, read
+from services.intake.api.reception import Met
+from services.intake.rules import Assessment
+from services.intake.settings import settings
+from services.intake.store import SubscriptionRow
+
+router = APIRouter(tags=["orders"])
+
+OF_HERS = frozenset({"price.change", "price.missing", "services.lost", "removals.excess"})
+"""Codes whose expected value tells what the customer has or pays."""
+
+
+@router.post("/v1/order-checks")
+async def check_order(request: Request) -> dict[str, Any]:
+    """Judge an order that is not made: what it would cost, change and remove, and what would be wrong with it.
+
+    What the customer has and pays is shown only to who gives the phone or the e-mail that is on file. The quote is kept
+    and compared like an order's.
+    """
+    form = read(await received(request, settings.body_bytes), request)
+
+    async def work(tx: Transaction) -> dict[str, Any]:
+        seller = await keys.holder(tx, request, SELLERS)
+        if isinstance(form, Problem):
+            raise form
+        return await _checked(tx, form, seller)
+
+    likely = keys.likely_holder(request)
+    reads = () if likely is None or isinstance(form, Problem) else reception.reads(form, likely)
+    return await transact(request, work, reads)
+
+
+async def _checked(tx: Transaction, form: OrderForm, seller: Principal) -> dict[str, Any]:
+    met = await reception.meet(tx, form)
+    order = ordered(tx, form, seller)
+    keep_for = (*met.customers, *met.contacts)
+    quotes = await reception.earlier_quotes(tx, order, met, keep_for, checked=True)
+    order = order.model_copy(update={"earlier_quotes": quotes})
+    channels = list(seller.attributes.get("channels", ()))
+    entry = store.history_entry("acknowledged", tx.now, seller.holder, None)
+    row = changed(store.new_order(order, channels, entry, tx.now), reception=met.reception)
+    judged = await life.judge(tx, row)
+    return _view(judged, await _removes(tx, order, judged), met, is_new=form.action == "add")
+
+
+async def _removes(tx: Transaction, order: Order, judged: Assessment) -> list[str]:
+    """What the customer would have no more."""
+    known = await tx.get(SubscriptionRow, order.subscription_id) if order.action != "add" else None
+    before = known.subscription if known else None
+    if before is None or judged.price is None or not rules.is_hers(order, before):
+        return []
+    versions = await store.publications(tx, order.offer_code)
+    offer = next((each.offer for each in versions if each.offer.ref == judged.offer), None)
+    return list(lost(before, before.changed_to(offer) if offer else before.terminated()))
+
+
+def _view(judged: Assessment, removes: list[str], met: Met, *, is_new: bool) -> dict[str, Any]:
+    shows = is_new or met.matches
+    price = judged.price.model_dump(mode="json") if judged.price else None
+    if price is not None and not shows:
+        price |= {"current_monthly": None, "monthly_change": None}
+    return {
+        "offer": judged.offer.model_dump() if judged.offer else None,
+        "price": price,
+        "removes": removes if shows else None,
+        "discrepancies": [_shown(each, shows=shows) for each in judged.discrepancies],
+    }
+
+
+def _shown(found: Discrepancy, *, shows: bool) -> dict[str, Any]:
+    shown = found.model_dump(mode="json")
+    return shown if shows or found.code not in OF_HERS else shown | {"expected": None}
