@@ -34,7 +34,7 @@ from services.chassis.transaction import Transaction
 from services.intake import rules, store
 from services.intake.rules.reception import recent_change
 from services.intake.settings import settings
-from services.intake.store import ConfirmationRow, OrderRow, SubscriptionRow
+from services.intake.store import ConfirmationRow, CustomerRow, OrderRow, SubscriptionRow
 
 AGAIN_REAL_SECONDS = 0.25
 
@@ -215,9 +215,11 @@ async def answer(tx: Transaction, row: OrderRow, by: str, text: str, evidence: E
 
 async def ask(tx: Transaction, row: OrderRow, by: str) -> OrderRow:
     """Ask the customer: no contract exists before the yes (S2). An earlier question is answered no more."""
+    customer = await tx.get(CustomerRow, row.customer_id)
     confirmation = ConfirmationRow(
         id=tx.new_id(),
         order_id=row.id,
+        code_required=customer is not None and not customer.verified,
         asked_at=tx.now,
         expires_at=tx.now + timedelta(seconds=settings.confirmation_seconds),
     )
@@ -230,13 +232,29 @@ async def ask(tx: Transaction, row: OrderRow, by: str) -> OrderRow:
             confirmation_id=confirmation.id,
             expires_at=confirmation.expires_at,
             current_offer=await _current_offer(tx, row),
+            code_required=confirmation.code_required,
         )
     )
     return row
 
 
+async def wrong_code(tx: Transaction, row: OrderRow, confirmation: ConfirmationRow) -> OrderRow:
+    """Count a wrong code; who mistakes it too often is not who the phone belongs to, and the order ends."""
+    confirmation = changed(confirmation, wrong_codes=confirmation.wrong_codes + 1)
+    tx.put(confirmation)
+    if confirmation.wrong_codes < settings.wrong_codes:
+        return row
+    return await cancelled(tx, row, "intake", f"the code was wrong {confirmation.wrong_codes} times")
+
+
 async def confirm(tx: Transaction, row: OrderRow) -> OrderRow:
-    """Carry out a yes, if what the customer was shown is still so; else she is asked anew, or a person looks."""
+    """Carry out a yes, if what the customer was shown is still so; else she is asked anew, or a person looks.
+
+    With her code a new customer has shown that address and phone are hers.
+    """
+    customer = await tx.get(CustomerRow, row.customer_id)
+    if customer is not None and not customer.verified:
+        tx.put(changed(customer, verified=True))
     judged = await judge(tx, row)
     version = await _version(tx, row)
     if rules.unresolved(judged.discrepancies, row.resolved) or rules.moved(row.order, judged, version):

@@ -1,4 +1,4 @@
-"""The call to the outside: one mail, handed to the mail server."""
+"""The calls to the outside: one mail, handed to the mail server, or one text, handed to the SMS gateway."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import re
 from email.message import EmailMessage
 from email.utils import formatdate
 
+import aiohttp
 import aiosmtplib
 from pydantic import BaseModel
 
 from contracts.customer_v1 import Language
+from services.chassis import outside
 from services.chassis.ids import sha256
 from services.chassis.job import TryAgainError
-from services.notification.rules import Letter
+from services.notification.rules import Letter, Sms
 from services.notification.settings import settings
 
 PERMANENT = 500
 """SMTP answers from here on mean: do not try again (RFC 5321, 4.2.1)."""
+
+REFUSED = 400
+LATER = frozenset({408, 425, 429})
+"""HTTP answers of the SMS gateway: from 400 on it does not take it, and these mean later, like all from 500 on."""
 
 _ENHANCED = re.compile(r"^[245]\.\d{1,3}\.\d{1,3}\b")
 
@@ -35,8 +41,29 @@ class Refused(BaseModel):
     language: Language
 
 
-async def send(letter: Letter, job_id: str) -> Sent | Refused:
-    """Hand a letter over. Raises TryAgainError where the mail server is away or refuses for now."""
+async def send(message: Letter | Sms, job_id: str) -> Sent | Refused:
+    """Hand a message over. Raises TryAgainError where whoever takes it is away or refuses for now."""
+    return await (_mail(message, job_id) if isinstance(message, Letter) else _text(message, job_id))
+
+
+async def _text(sms: Sms, job_id: str) -> Sent | Refused:
+    body, headers = {"to": sms.to, "text": sms.text}, {"Idempotency-Key": job_id}
+    timeout = aiohttp.ClientTimeout(settings.sms_timeout)
+    try:
+        async with outside.session().post(settings.sms_url, json=body, headers=headers, timeout=timeout) as answer:
+            status = answer.status
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        message = f"the SMS gateway is away: {type(error).__name__}"
+        raise TryAgainError(message) from error
+    reason = f"the SMS gateway answers {status}"
+    if status in LATER or status >= PERMANENT:
+        raise TryAgainError(reason)
+    if status >= REFUSED:
+        return Refused(reason=reason, language=sms.language)
+    return Sent(sha256=sha256(sms.text), language=sms.language)
+
+
+async def _mail(letter: Letter, job_id: str) -> Sent | Refused:
     try:
         await aiosmtplib.send(
             message_of(letter, job_id),

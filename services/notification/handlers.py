@@ -26,7 +26,7 @@ from services.chassis.rows import changed
 from services.chassis.transaction import Places, Transaction
 from services.notification import gateway, pages, rules, store
 from services.notification.gateway import Refused, Sent
-from services.notification.rules import Letter, Notice
+from services.notification.rules import Letter, Notice, Sms
 from services.notification.settings import settings
 from services.notification.store import CustomerRow, NoticeRow, OfferRow
 
@@ -122,13 +122,15 @@ def _tell(tx: Transaction, event: OrderEvent, *, asked: bool = False) -> None:
         tx.schedule(SendNotice(notice_id=notice_id, customer_id=customer_id))
 
 
-async def write_letter(job: SendNotice, tx: Transaction) -> Letter | GaveUp:
+async def write_letter(job: SendNotice, tx: Transaction) -> Letter | Sms | GaveUp:
     """Write the letter from what is on file now; personal data is read here and kept nowhere."""
     notice = (await _kept(tx, job.notice_id)).notice
     contact = await store.contact(tx, notice)
     if contact is None:
         known_late = settings.late_customer_wait if notice.recipient == "customer" else 0.0
         return NotYet(reason=f"the {notice.recipient} is not on file", patience=known_late)
+    if notice.medium == "sms" and notice.confirmation_id:
+        return pages.sms(contact, links.code(settings.link_secret, notice.confirmation_id))
     offers = await store.offers(tx, notice.offers)
     missing = [f"{ref.code} v{ref.version}" for ref in notice.offers if rules.named(ref, offers) is None]
     if missing:
@@ -181,7 +183,7 @@ def _sent(tx: Transaction, row: NoticeRow, answer: Sent) -> NoticeSent:
         subscription_id=row.notice.order.subscription_id,
         kind=row.notice.kind,
         recipient=row.notice.recipient,
-        medium="email",
+        medium=row.notice.medium,
         language=answer.language,
         sent_at=tx.now,
         sha256=answer.sha256,
@@ -200,7 +202,7 @@ def _undeliverable(
         subscription_id=order.subscription_id,
         kind=notice.kind,
         recipient=notice.recipient,
-        medium="email",
+        medium=notice.medium,
         language=language,
         case_id=case_id,
         reason=reason,

@@ -45,9 +45,14 @@ class Notice(Data):
     reason: str | None = None
 
     @property
+    def medium(self) -> Literal["email", "sms"]:
+        """How it goes: the code to the phone, everything else to the mailbox."""
+        return "sms" if self.kind == "confirmation-code" else "email"
+
+    @property
     def offers(self) -> tuple[OfferRef, ...]:
         """The offers that it speaks of: a customer reads what she has and gets, a partner only codes."""
-        if self.recipient == "partner" or self.kind == "contact-differs":
+        if self.recipient == "partner" or self.kind in {"contact-differs", "confirmation-code"}:
             return ()
         return tuple(ref for ref in (self.current_offer, self.order.offer) if ref)
 
@@ -59,6 +64,7 @@ class Contact:
     email: str
     language: Language
     name: str | None = None
+    phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,15 @@ class Letter:
     html: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sms:
+    """A text message that is ready to be sent."""
+
+    to: str
+    language: Language
+    text: str
+
+
 def notices(event: OrderEvent, *, asked: bool = False) -> list[Notice]:
     """Who is told of an event; `asked`: the customer was sent a summary, so she hears how it ended.
 
@@ -80,7 +95,7 @@ def notices(event: OrderEvent, *, asked: bool = False) -> list[Notice]:
     order = event.order
     match event:
         case OrderPending() | OrderConfirmed(medium="signed-contract"):
-            return [_summary(event)]
+            return [_summary(event), *_code(event)]
         case OrderHeld():
             held = Notice(kind="held", recipient="partner", order=order, codes=event.codes)
             return [held, *(_contact_differs(order, each) for each in event.contact_owners)]
@@ -92,6 +107,14 @@ def notices(event: OrderEvent, *, asked: bool = False) -> list[Notice]:
             kind: Kind = "rejected" if isinstance(event, OrderRejected) else "cancelled"
             return _ended(kind, order, event.reason, asked=asked)
     return []
+
+
+def _code(event: OrderPending | OrderConfirmed) -> list[Notice]:
+    """The code of a new customer: whose the mailbox is says nothing of whose the phone is."""
+    if isinstance(event, OrderConfirmed) or not event.code_required:
+        return []
+    confirmation_id = event.confirmation_id
+    return [Notice(kind="confirmation-code", recipient="customer", order=event.order, confirmation_id=confirmation_id)]
 
 
 def _contact_differs(order: Order, owner: str) -> Notice:

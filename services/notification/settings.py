@@ -14,7 +14,10 @@ class Settings(ChassisSettings):
 
 
 class MailSettings(BaseSettings):
-    """Where mail goes and what stands in it; durations are real seconds."""
+    """Where mail and texts go and what stands in them; durations are real seconds.
+
+    `sms_url`: an HTTP gateway that takes `{"to": "+32…", "text": "…"}`, with the job's id as `Idempotency-Key`.
+    """
 
     model_config = SettingsConfigDict(extra="ignore")
 
@@ -23,6 +26,8 @@ class MailSettings(BaseSettings):
     smtp_username: str = ""
     smtp_password: str = ""
     smtp_timeout: float = 10.0
+    sms_url: str = ""
+    sms_timeout: float = 10.0
     mail_sender: str = "AsQuoted <noreply@asquoted.example>"
     public_url: str = ""
     link_secret: str = ""

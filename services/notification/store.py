@@ -71,7 +71,10 @@ async def contact(tx: Transaction, notice: Notice) -> Contact | None:
         partner = (await tx.reference(PartnerRow, _by_id)).get(notice.order.partner)
         return Contact(partner.email, partner.language) if partner else None
     found = await tx.get(CustomerRow, notice.customer_id or notice.order.customer_id)
-    return Contact(found.customer.email, found.customer.language, found.customer.name) if found else None
+    if found is None:
+        return None
+    customer = found.customer
+    return Contact(customer.email, customer.language, customer.name, customer.phone)
 
 
 def _by_id(rows: Sequence[PartnerRow]) -> dict[str, PartnerRow]:

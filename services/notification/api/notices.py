@@ -61,7 +61,7 @@ def _view(row: NoticeRow) -> dict[str, Any]:
         "kind": row.notice.kind,
         "recipient": row.notice.recipient,
         "language": row.language,
-        "medium": "email",
+        "medium": row.notice.medium,
         "state": row.state,
         "reason": row.reason,
         "created_at": row.created_at,

@@ -17,7 +17,7 @@ from contracts.money import Money
 from contracts.offer_v1 import BRUSSELS, Offer
 from contracts.order_v1 import OrderPrice
 from services.notification.pages.texts import INTROS, LEVELS, PARTNER, SUBJECTS, THINGS, WORDS
-from services.notification.rules import Contact, Letter, Notice, named
+from services.notification.rules import Contact, Letter, Notice, Sms, named
 
 LOCALES: dict[Language, str] = {"fr": "fr_BE", "nl": "nl_BE", "de": "de_BE", "en": "en_GB"}
 
@@ -61,6 +61,12 @@ class Section:
 def letter(notice: Notice, contact: Contact, offers: Iterable[Offer], link: str | None) -> Letter:
     """Write the letter of a notice in the language of whom it goes to."""
     return _Writer(notice, contact, list(offers), link).letter()
+
+
+def sms(contact: Contact, code: str) -> Sms:
+    """Write the text with a new customer's code, in her language."""
+    text = WORDS["code"][contact.language].format(code=code)
+    return Sms(to=contact.phone or "", language=contact.language, text=text)
 
 
 @functools.lru_cache(4096)

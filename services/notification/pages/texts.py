@@ -242,6 +242,12 @@ WORDS: dict[str, Texts] = {
         "de": "Ohne Ihre Antwort vor dem {until} wird die Bestellung storniert.",
         "en": "Without your answer before {until} the order is cancelled.",
     },
+    "code": {
+        "fr": "AsQuoted: votre code est {code}. Il complète le lien de notre e-mail. Ne le donnez à personne.",
+        "nl": "AsQuoted: uw code is {code}. Ze hoort bij de link in onze e-mail. Geef ze aan niemand.",
+        "de": "AsQuoted: Ihr Code ist {code}. Er gehört zum Link in unserer E-Mail. Geben Sie ihn niemandem.",
+        "en": "AsQuoted: your code is {code}. It goes with the link in our e-mail. Give it to nobody.",
+    },
     "reference": {
         "fr": "Commande {order}",
         "nl": "Bestelling {order}",
