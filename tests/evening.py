@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from contracts.order_v1 import FINAL
 from services.local import clock
 from services.local.doors import Doors
 
+CODE = re.compile(r"\b[0-9]{6}\b")
 PARTNER_PATIENCE = timedelta(seconds=240)
 POLL_SECONDS = 0.8
 SETTLED = FINAL | {"held"}
@@ -48,7 +50,8 @@ class Crowd:
         answer = await self._patiently(lambda: self._post(number, body))
         order_id = answer.json()["id"]
         link = await self._link(email)
-        await self._patiently(lambda: self.client.post(link, data={"answer": "yes"}))
+        yes = {"answer": "yes", "code": await self._code(body["customer"]["phone"])}
+        await self._patiently(lambda: self.client.post(link, data=yes))
         return await self._ended(order_id)
 
     def _body(self, number: int, email: str) -> dict[str, Any]:
@@ -79,6 +82,15 @@ class Crowd:
             return next((link for mail in mails for link in mail["links"] if "/confirm/" in link), None)
 
         return await self._until(f"the mail to {email}", found)
+
+    async def _code(self, phone: str) -> str:
+        mailbox = f"{self.doors.description['mail']['url']}/messages"
+
+        async def found() -> str | None:
+            texts: list[dict[str, Any]] = (await self.client.get(mailbox, params={"to": phone})).json()
+            return next((match[0] for each in texts if (match := CODE.search(each["text"]))), None)
+
+        return await self._until(f"the code to {phone}", found)
 
     async def _ended(self, order_id: str) -> str:
         url = f"{self.doors.url('intake')}/v1/orders/{order_id}"

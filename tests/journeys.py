@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from services.local.doors import Doors
 from services.local.records import Record, read_all
 from services.local.stack import DEFAULT_START, Options, Stack
 
+CODE = re.compile(r"\b[0-9]{6}\b")
 _numbers = itertools.count(1)
 
 
@@ -197,6 +199,15 @@ class Journey:
 
         link: str = self.doors.until(f"contract summary {count} for {line.customer['email']}", found)
         return link
+
+    def code(self, phone: str) -> str:
+        """The six digits in the newest text to a phone."""
+
+        def found() -> str | None:
+            return next((match[0] for text in self.doors.mails(phone) if (match := CODE.search(text["text"]))), None)
+
+        code: str = self.doors.until(f"the code to {phone}", found)
+        return code
 
     def answer(self, link: str, answer: str, **told: str) -> httpx.Response:
         return self.doors.client.post(link, data={"answer": answer, **told})

@@ -79,6 +79,12 @@ _TEXTS: dict[str, dict[str, str]] = {
         "de": "eine Liste wird erwartet",
         "en": "a list is expected",
     },
+    "list_length": {
+        "fr": "cette liste est trop longue ou trop courte",
+        "nl": "deze lijst is te lang of te kort",
+        "de": "diese Liste ist zu lang oder zu kurz",
+        "en": "this list is too long or too short",
+    },
     "json.invalid": {
         "fr": "ce n'est pas du JSON",
         "nl": "dit is geen JSON",
@@ -149,6 +155,9 @@ _SAME_TEXT = {
     "less_than_equal": "number_range",
     "model_type": "object",
     "model_attributes_type": "object",
+    "too_long": "list_length",
+    "too_short": "list_length",
+    "dict_type": "object",
     "tuple_type": "list",
     "list_type": "list",
     "json_invalid": "json.invalid",

@@ -27,7 +27,8 @@ from tests.bench.orders import Requests, yes
 COMPLETED = b"order.completed.v1"
 ORDER_ID = re.compile(rb'"id":\s*"([^"]+)"')
 STATE = re.compile(rb'"state":\s*"(\w+)"')
-CONFIRM_LINK = re.compile(rb'https?://[^/"]+(/confirm/[\w.-]+)')
+LINK_TO = re.compile(rb'"to":"bench-(\d{8})@.*?(/confirm/[\w.-]+)')
+CODE_TO = re.compile(rb'"to":"\+324(\d{8})".*?\b(\d{6})\b')
 LENGTH = re.compile(rb"(?i)\r\ncontent-length:\s*(\d+)")
 PAUSE_SECONDS = 0.01
 """Between two looks at the topic or the mail catcher: one record at a time would cost more than what is measured."""
@@ -195,8 +196,8 @@ class Load:
         """Answer every link that the mail catcher has, as it comes."""
         connection = Connection(self._plan.urls[0])
         while True:
-            for path in itertools.takewhile(bool, self._links):
-                status, body = await connection.ask(yes(path))
+            for path, code in itertools.takewhile(any, self._links):
+                status, body = await connection.ask(yes(path, code))
                 if status != 200:
                     raise UnexpectedAnswerError(f"{path!r}: {status} {body[:500]!r}")
             await asyncio.sleep(PAUSE_SECONDS)
@@ -234,19 +235,23 @@ def _completed(headers: Sequence[tuple[str, bytes]]) -> bytes | None:
     return None
 
 
-def _links(journal: Path) -> Iterator[bytes]:
-    """The links to answer in what the mail catcher got, each once; empty when there is none for now."""
+def _links(journal: Path) -> Iterator[tuple[bytes, bytes]]:
+    """The links to answer in what the mail catcher got, each once with its code; empty when there is none for now."""
     while not journal.exists():
-        yield b""
+        yield b"", b""
+    links, codes = dict[bytes, bytes](), dict[bytes, bytes]()
     with journal.open("rb") as file:
         rest = b""
         while True:
             *lines, rest = (rest + file.read()).split(b"\n")
             for line in lines:
-                found = CONFIRM_LINK.search(line)
-                if found:
-                    yield found[1]
-            yield b""
+                for known, found in ((links, LINK_TO.search(line)), (codes, CODE_TO.search(line))):
+                    if found is None:
+                        continue
+                    known[found[1]] = found[2]
+                    if found[1] in links and found[1] in codes:
+                        yield links.pop(found[1]), codes.pop(found[1])
+            yield b"", b""
 
 
 def _figures(times: Times, count: int, posting: float, total: float) -> dict[str, Any]:

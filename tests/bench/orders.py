@@ -64,9 +64,9 @@ def digest(number: int) -> bytes:
     return hashlib.sha256(contract(number)).hexdigest().encode()
 
 
-def yes(path: bytes) -> bytes:
-    """The customer's answer to a link."""
-    form = b"answer=yes"
+def yes(path: bytes, code: bytes) -> bytes:
+    """The customer's answer to a link, with the code from her phone."""
+    form = b"answer=yes&code=" + code
     kind = b"application/x-www-form-urlencoded"
     lines = b"POST %b HTTP/1.1\r\nhost: bench\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n"
     return lines % (path, kind, len(form)) + form

@@ -162,14 +162,17 @@ def test_an_order_that_would_lose_tv_is_held_until_it_names_it(journey: Journey)
     assert journey.charged(line.subscription_id) == 5200
 
 
-def test_a_new_customer_gets_a_subscription(journey: Journey) -> None:
+def test_a_new_customer_gets_a_subscription_with_the_link_from_her_mailbox_and_the_code_from_her_phone(
+    journey: Journey,
+) -> None:
     body = journey.new_customer_body()
     order = journey.order(body)
     assert order["state"] == "pending"
     link = journey.doors.until(
         "the mail", lambda: [link for mail in journey.doors.mails(body["customer"]["email"]) for link in mail["links"]]
     )[0]
-    journey.answer(link, "yes")
+    assert journey.answer(link, "yes").status_code == 422
+    assert journey.answer(link, "yes", code=journey.code(body["customer"]["phone"])).status_code == 200
     journey.becomes(order["id"], "completed")
     assert journey.charged(order["subscription_id"]) == 6000
 

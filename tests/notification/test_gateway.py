@@ -1,12 +1,17 @@
 """The call to the mail server: what is handed over, and what its answers mean."""
 
-import pytest
+from collections.abc import AsyncIterator
 
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from services.chassis import outside
 from services.chassis.ids import sha256
 from services.chassis.job import TryAgainError
 from services.notification import gateway
 from services.notification.gateway import Refused, Sent
-from services.notification.rules import Letter
+from services.notification.rules import Letter, Sms
 from services.notification.settings import settings
 from tests.notification.samples import MailServer, text_of
 
@@ -68,3 +73,57 @@ async def test_an_address_cannot_bring_headers_along(server: MailServer, monkeyp
     odd = Letter(to="a@example.org\nBcc: b@example.org", language="fr", subject="x", text="x", html="x")
     assert isinstance(await sent_to(server, monkeypatch, odd), Refused)
     assert server.mails == []
+
+
+TEXT = Sms(to="+3287123456", language="fr", text="AsQuoted: votre code est 123456.")
+
+
+class SmsGateway:
+    """An SMS gateway that answers what it is told to, and keeps what it got with its key."""
+
+    def __init__(self) -> None:
+        self.status = 202
+        self.got: list[tuple[object, str]] = []
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.got.append((await request.json(), request.headers["Idempotency-Key"]))
+        return web.Response(status=self.status)
+
+
+@pytest_asyncio.fixture
+async def texts(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SmsGateway]:
+    gateway_, app = SmsGateway(), web.Application()
+    app.router.add_post("/sms", gateway_.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    monkeypatch.setattr(settings, "sms_url", f"http://{host}:{port}/sms")
+    yield gateway_
+    await outside.close()
+    await runner.cleanup()
+
+
+async def test_a_text_is_handed_over_with_the_jobs_id(texts: SmsGateway) -> None:
+    assert await gateway.send(TEXT, "job-1") == Sent(sha256=sha256(TEXT.text), language="fr")
+    assert texts.got == [({"to": TEXT.to, "text": TEXT.text}, "job-1")]
+
+
+async def test_a_number_that_is_none_is_final_and_names_no_number(texts: SmsGateway) -> None:
+    texts.status = 422
+    assert await gateway.send(TEXT, "job-1") == Refused(reason="the SMS gateway answers 422", language="fr")
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+async def test_a_gateway_that_is_busy_is_tried_again(texts: SmsGateway, status: int) -> None:
+    texts.status = status
+    with pytest.raises(TryAgainError, match=f"the SMS gateway answers {status}"):
+        await gateway.send(TEXT, "job-1")
+
+
+async def test_a_gateway_that_is_away_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "sms_url", "http://127.0.0.1:1/sms")
+    with pytest.raises(TryAgainError, match="the SMS gateway is away"):
+        await gateway.send(TEXT, "job-1")
+    await outside.close()

@@ -7,12 +7,12 @@ import pytest
 
 from contracts.customer_v1 import Language
 from contracts.offer_v1 import OfferRef
-from contracts.order_v1 import Order
+from contracts.order_v1 import EarlierQuote, Order, Quote
 from services.notification import pages
 from services.notification.pages import texts
 from services.notification.rules import Contact, Letter, Notice
 from tests.harness import START
-from tests.notification.samples import MAX, OFFERS, TRIO, offer, order, promoted
+from tests.notification.samples import MAX, OFFERS, TRIO, eur, offer, order, promoted
 
 LINK = "http://door/confirm/a-token"
 LANGUAGES: list[Language] = ["fr", "nl", "de", "en"]
@@ -205,3 +205,29 @@ def test_every_text_is_there_in_every_language() -> None:
         for language in LANGUAGES
         if not said.get(language)
     ] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_text_holds_the_code_and_fits_into_one_message(language: Language) -> None:
+    text = pages.sms(Contact("valerie@example.org", language, "Valérie D.", "+3287123456"), "012345")
+    assert (text.to, text.language) == ("+3287123456", language)
+    assert "012345" in text.text
+    assert len(text.text) <= 160
+    assert "http" not in text.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_summary_shows_what_else_was_told_and_all_changes_of_a_month(language: Language) -> None:
+    told = EarlierQuote(quote=Quote(monthly_change=eur(400)), told_at=START - timedelta(days=2))
+    hidden = order(recent_change=eur(1600), earlier_quotes=(told,))
+    for body, plain_body in zip(bodies(summary(language, hidden)), bodies(summary(language, order())), strict=True):
+        for word in ("recent", "earlier"):
+            heading = texts.WORDS[word][language].partition("{")[0]
+            assert heading in body
+            assert heading not in plain_body
+        shown = body.replace(",", ".")
+        assert "16.00" in shown
+        assert "4.00" in shown
+        assert "18" in shown
+    same = summary(language, order(recent_change=eur(1100)))
+    assert texts.WORDS["recent"][language] not in same.text

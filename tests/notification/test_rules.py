@@ -35,6 +35,14 @@ def test_the_customer_is_asked_with_all_that_the_summary_needs() -> None:
     ]
 
 
+def test_a_new_customer_gets_the_link_by_mail_and_the_code_by_sms() -> None:
+    event = OrderPending(order=order(), confirmation_id="conf-1", code_required=True, expires_at=START)
+    assert [(each.kind, each.medium, each.confirmation_id) for each in notices(event)] == [
+        ("contract-summary", "email", "conf-1"),
+        ("confirmation-code", "sms", "conf-1"),
+    ]
+
+
 def test_who_signed_in_the_shop_gets_the_summary_and_no_question() -> None:
     event = OrderConfirmed(order=order(), confirmed_at=START, medium="signed-contract", current_offer=TRIO)
     assert notices(event) == [Notice(kind="contract-summary", recipient="customer", order=order(), current_offer=TRIO)]

@@ -16,7 +16,7 @@ from services.chassis.transaction import Transaction
 from services.intake import life, rules, store
 from services.intake.api import reception
 from services.intake.api.body import OrderForm, received
-from services.intake.api.orders import SELLERS, ordered, read
+from services.intake.api.orders import SELLERS, likely_seller, ordered, read
 from services.intake.api.reception import Met
 from services.intake.rules import Assessment
 from services.intake.settings import settings
@@ -35,6 +35,7 @@ async def check_order(request: Request) -> dict[str, Any]:
     What the customer has and pays is shown only to who gives the phone or the e-mail that is on file. The quote is kept
     and compared like an order's.
     """
+    likely = likely_seller(request)
     form = read(await received(request, settings.body_bytes), request)
 
     async def work(tx: Transaction) -> dict[str, Any]:
@@ -43,7 +44,6 @@ async def check_order(request: Request) -> dict[str, Any]:
             raise form
         return await _checked(tx, form, seller)
 
-    likely = keys.likely_holder(request)
     reads = () if likely is None or isinstance(form, Problem) else reception.reads(form, likely)
     return await transact(request, work, reads)
 
@@ -51,7 +51,7 @@ async def check_order(request: Request) -> dict[str, Any]:
 async def _checked(tx: Transaction, form: OrderForm, seller: Principal) -> dict[str, Any]:
     met = await reception.meet(tx, form)
     order = ordered(tx, form, seller)
-    keep_for = (*met.customers, *met.contacts)
+    keep_for = (*met.customers, *met.unknown)
     quotes = await reception.earlier_quotes(tx, order, met, keep_for, checked=True)
     order = order.model_copy(update={"earlier_quotes": quotes})
     channels = list(seller.attributes.get("channels", ()))

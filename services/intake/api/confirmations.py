@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -93,6 +94,8 @@ async def take_answer(
         told, faults = _read(form, question.asked)
         if faults:
             return replace(question, attempt=Attempt(faults, form.model_dump()))
+        if form.answer == "yes" and not _has_code(request, question.confirmation, form):
+            return await _without_code(tx, question, form)
         return await _answered(tx, question, cast("Answer", form.answer), told)
 
     return _page(await transact(request, work))
@@ -114,6 +117,25 @@ def _read(form: AnswerForm, asked: Asked) -> tuple[dict[str, Money], dict[str, s
     if not told and not faults:
         faults["told_monthly_change"] = "told-missing"
     return told, faults
+
+
+def _has_code(request: Request, confirmation: ConfirmationRow, form: AnswerForm) -> bool:
+    """Whether a yes needs no code, or comes with the one that went to the customer's phone."""
+    if not confirmation.code_required:
+        return True
+    code = links.code(service_of(request).settings.link_secret, confirmation.id)
+    return hmac.compare_digest(code, "".join(filter(str.isdecimal, form.code)))
+
+
+async def _without_code(tx: Transaction, question: Question, form: AnswerForm) -> Question:
+    """A yes without the right code is none; nor is there a question any more after too many of them."""
+    row, confirmation = question.row, question.confirmation
+    if row is None or confirmation is None:
+        return question
+    row = await life.wrong_code(tx, row, confirmation) if form.code.strip() else row
+    if row.state == "pending":
+        return replace(question, attempt=Attempt({"code": "code"}, form.model_dump(exclude={"code"})))
+    return Question(question.language, _standing(tx, row, confirmation), row, confirmation)
 
 
 async def _answered(tx: Transaction, question: Question, answer: Answer, told: dict[str, Money]) -> Question:
@@ -186,6 +208,7 @@ async def _asked(tx: Transaction, row: OrderRow, confirmation: ConfirmationRow) 
         current_offer=await _offer(tx, subscription.offer if subscription else None),
         new_offer=await _offer(tx, row.order.offer),
         expires_at=confirmation.expires_at,
+        code_required=confirmation.code_required,
     )
 
 

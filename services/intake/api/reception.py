@@ -19,13 +19,14 @@ from services.intake.store import ContactRow, CustomerRow, EvidenceRow, Evidence
 
 @dataclass(frozen=True)
 class Met:
-    """Who is met: the customers that a body may mean, and contacts that nobody on file has.
+    """Who is met: the customers that a body may mean, its contacts, and those of them that nobody on file has.
 
     `matches`: a contact is the one on file, so that whoever gives it knows the customer.
     """
 
     customers: Sequence[str]
     contacts: Sequence[str]
+    unknown: Sequence[str]
     reception: Reception
     matches: bool
 
@@ -65,7 +66,8 @@ async def meet(tx: Transaction, form: OrderForm) -> Met:
         reception = reception.model_copy(update={"services": services})
     return Met(
         customers=customers,
-        contacts=[contact for path, contact in given.items() if path not in owners],
+        contacts=list(given.values()),
+        unknown=[contact for path, contact in given.items() if path not in owners],
         reception=reception,
         matches=file is not None and any(given.get(path) == contact for path, contact in contact_of(file).items()),
     )
@@ -92,8 +94,9 @@ async def earlier_quotes(
         row = known.get(each)
         if row is not None:
             tx.put(changed(row, told=kept(row.told, now)))
-        else:
-            tx.add(QuoteRow(partner=place[0], customer=each, offer=place[1], told=(now,)))
+        else:  # who is on file from now on was told what was told to her contacts
+            told = kept(tuple(dict.fromkeys(before)), now)
+            tx.add(QuoteRow(partner=place[0], customer=each, offer=place[1], told=told))
     return told_before(before, order.quote, current, tx.now)
 
 
