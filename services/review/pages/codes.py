@@ -140,6 +140,12 @@ CODES: dict[str, dict[str, str]] = {
         "de": "Beleg schon verwendet",
         "en": "evidence was used before",
     },
+    "reversal.by-hand": {
+        "fr": "annulation à faire à la main",
+        "nl": "terugdraaiing met de hand te doen",
+        "de": "Rückabwicklung von Hand zu erledigen",
+        "en": "reversal has to be done by hand",
+    },
     "reversal.superseded": {
         "fr": "annulation dépassée par une commande ultérieure",
         "nl": "terugdraaiing achterhaald door latere bestelling",
