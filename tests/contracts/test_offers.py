@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -48,6 +48,7 @@ def an_offer(version: int, since: date = DAY, until: date | None = None, channel
     )
 
 
+@settings(deadline=None)
 @given(publications(), st.sampled_from(Channel), moments, st.data())
 def test_a_version_published_later_never_changes_an_answer_about_the_past(
     versions: list[Publication], channel: Channel, at: datetime, data: st.DataObject
@@ -62,6 +63,7 @@ def test_a_version_published_later_never_changes_an_answer_about_the_past(
     assert on_sale([*versions, Publication(offer=added, published_at=later)], channel, at) == before
 
 
+@settings(deadline=None)
 @given(publications(), st.sampled_from(Channel), moments, st.integers(0, 10**9))
 def test_a_withdrawal_never_reaches_back(
     versions: list[Publication], channel: Channel, at: datetime, after: int
@@ -72,6 +74,7 @@ def test_a_withdrawal_never_reaches_back(
     assert on_sale(withdrawn, channel, withdrawn_at) == "offer.not-on-sale"
 
 
+@settings(deadline=None)
 @given(publications(), st.sampled_from(Channel), moments, st.randoms())
 def test_the_answer_does_not_depend_on_the_order_in_which_versions_arrived(
     versions: list[Publication], channel: Channel, at: datetime, chance: object
@@ -81,6 +84,7 @@ def test_the_answer_does_not_depend_on_the_order_in_which_versions_arrived(
     assert on_sale(shuffled, channel, at) == on_sale(versions, channel, at)
 
 
+@settings(deadline=None)
 @given(publications(), st.sampled_from(Channel), moments)
 def test_what_is_on_sale_is_dated_so_and_sold_in_the_channel(
     versions: list[Publication], channel: Channel, at: datetime

@@ -14,6 +14,7 @@ from services.chassis.faults import preferred_language, translated
 from services.chassis.http import Problem, transact
 from services.chassis.transaction import Transaction
 from services.intake import life, store
+from services.intake.api import examples
 from services.intake.api.body import EvidenceForm, Form
 from services.intake.api.orders import Seller, mine, view
 from services.intake.store import CustomerRow, IdempotencyRow, OrderRow, ReferenceRow
@@ -40,7 +41,12 @@ class CancellationForm(Form):
     reason: Words
 
 
-@router.post("/v1/orders/{order_id}/cancellation", status_code=202)
+@router.post(
+    "/v1/orders/{order_id}/cancellation",
+    status_code=202,
+    responses=examples.answered(202, "The order, which is to end or names what undoes it", examples.CANCELLED)
+    | examples.problems("order.unknown", "order.ended", "request.not-storable"),
+)
 async def cancel_order(order_id: str, form: CancellationForm, request: Request, seller: Seller) -> dict[str, Any]:
     """Cancel an order that has not ended; a completed one is undone by another order, named in `reversed_by`."""
 
@@ -78,7 +84,12 @@ async def _reversed(tx: Transaction, row: OrderRow, by: str, reason: str) -> Ord
     return row
 
 
-@router.post("/v1/orders/{order_id}/answers", status_code=201)
+@router.post(
+    "/v1/orders/{order_id}/answers",
+    status_code=201,
+    responses=examples.answered(201, "The order, which stays held", examples.HELD)
+    | examples.problems("order.unknown", "question.none", "evidence.reused", "request.not-storable"),
+)
 async def post_answer(order_id: str, form: AnswerForm, request: Request, seller: Seller) -> dict[str, Any]:
     """Answer what a reviewer asked about an order; the answer goes to the reviewer, and the order stays held."""
 

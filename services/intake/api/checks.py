@@ -14,7 +14,7 @@ from services.chassis.keys import Principal
 from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
 from services.intake import life, rules, store
-from services.intake.api import reception
+from services.intake.api import examples, reception
 from services.intake.api.body import OrderForm, received
 from services.intake.api.orders import SELLERS, likely_seller, ordered, read
 from services.intake.api.reception import Met
@@ -28,7 +28,12 @@ OF_HERS = frozenset({"price.change", "price.missing", "services.lost", "removals
 """Codes whose expected value tells what the customer has or pays."""
 
 
-@router.post("/v1/order-checks")
+@router.post(
+    "/v1/order-checks",
+    responses=examples.answered(200, "What the order would be", examples.CHECKED)
+    | examples.problems("body.too-large", "request.not-storable"),
+    openapi_extra=examples.body_of(OrderForm, examples.ORDERED),
+)
 async def check_order(request: Request) -> dict[str, Any]:
     """Judge an order that is not made: what it would cost, change and remove, and what would be wrong with it.
 

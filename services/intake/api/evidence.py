@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from services.chassis import ids
 from services.chassis.http import Problem, transact
 from services.chassis.transaction import Transaction
+from services.intake.api import examples
 from services.intake.api.body import received
 from services.intake.api.orders import Seller
 from services.intake.settings import settings
@@ -15,8 +16,17 @@ from services.intake.store import EvidenceContentRow, EvidenceRow
 
 router = APIRouter(tags=["evidence"])
 
+FILE = {"requestBody": {"required": True, "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}}
 
-@router.put("/v1/evidence/{sha256}", status_code=201)
+
+@router.put(
+    "/v1/evidence/{sha256}",
+    status_code=201,
+    responses=examples.answered(200, "It was here already", examples.KEPT)
+    | examples.answered(201, "It is kept", examples.KEPT)
+    | examples.problems("body.too-large", "evidence.hash-differs", "evidence.empty", "request.not-storable"),
+    openapi_extra=FILE,
+)
 async def put_evidence(sha256: str, request: Request, seller: Seller) -> JSONResponse:
     """Keep a file under its SHA-256 in hex; the same again changes nothing, and nobody learns what others gave us."""
     content = await received(request, settings.evidence_bytes)

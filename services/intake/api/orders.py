@@ -23,7 +23,7 @@ from services.chassis.rate import Rate
 from services.chassis.rows import changed
 from services.chassis.transaction import Place, Transaction
 from services.intake import life, store
-from services.intake.api import reception
+from services.intake.api import examples, reception
 from services.intake.api.body import CustomerForm, FaultyBodyError, OrderForm, read_order, received
 from services.intake.api.reception import Met
 from services.intake.settings import settings
@@ -43,9 +43,32 @@ async def _seller(principal: Annotated[Principal, Depends(keys.allow(*SELLERS))]
 Seller = Annotated[Principal, Depends(_seller)]
 
 LONGEST_IDEMPOTENCY_KEY = 255
+TAKEN = examples.LOCATION | examples.REPLAYED
 
 
-@router.post("/v1/orders", status_code=201)
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_IDEMPOTENCY_KEY},
+    "example": "LC-2026-000123",
+}
+
+
+@router.post(
+    "/v1/orders",
+    status_code=201,
+    responses=examples.answered(201, "The order, its state already decided", examples.HELD, TAKEN)
+    | examples.problems(
+        "idempotency-key.missing",
+        "idempotency-key.in-use",
+        "idempotency-key.reused",
+        "partner-reference.in-use",
+        "body.too-large",
+        "request.not-storable",
+    ),
+    openapi_extra=examples.body_of(OrderForm, examples.ORDERED) | {"parameters": [IDEMPOTENCY_KEY]},
+)
 async def post_order(request: Request) -> Response:
     """Take an order; the answer already says what became of it."""
     likely, key = likely_seller(request), _idempotency_key(request)
@@ -186,7 +209,10 @@ def _new_customer(customer_id: str, form: CustomerForm, language: Any) -> Custom
     )
 
 
-@router.get("/v1/orders/{order_id}")
+@router.get(
+    "/v1/orders/{order_id}",
+    responses=examples.answered(200, "The order", examples.HELD) | examples.problems("order.unknown"),
+)
 async def get_order(order_id: str, request: Request, seller: Seller) -> dict[str, Any]:
     """Show an order; another partner's order does not exist here."""
 
@@ -212,7 +238,11 @@ def _unknown() -> Problem:
     return Problem(404, "order.unknown", "there is no such order")
 
 
-@router.get("/v1/orders")
+@router.get(
+    "/v1/orders",
+    responses=examples.answered(200, "A page of orders", {"items": [examples.HELD], "next": None})
+    | examples.problems(),
+)
 async def list_orders(
     request: Request,
     seller: Seller,
@@ -233,7 +263,10 @@ async def list_orders(
     return {"items": [view(row) for row in page], "next": page[-1].id if len(rows) > limit else None}
 
 
-@router.get("/v1/offers")
+@router.get(
+    "/v1/offers",
+    responses=examples.answered(200, "What is on sale", examples.OFFERS) | examples.problems(),
+)
 async def list_offers(
     request: Request, seller: Seller, channel: Channel, at: AwareDatetime | None = None
 ) -> dict[str, Any]:
