@@ -134,7 +134,7 @@ class Ours(Stack):
     ) -> Process:
         null = service == "notification" and not self._confirm
         module = "tests.bench.null_notification" if null else f"services.{service}"
-        env = self._environment(service, bootstrap, databases, ports)
+        env = self._environment(service, bootstrap, databases, ports) | {"INTAKE_REQUESTS_PER_SECOND": "0"}
         if number == 1:
             return python(service, module, env, ready=f"http://{HOST}:{ports[service]}/readyz")
         port = free_port()
