@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 from faststream import AckPolicy
@@ -28,8 +28,55 @@ SESSION_TIMEOUT_MS = 10_000
 """A member that is silent this long is replaced; the heartbeat is under a third of it."""
 
 
-ACK_SECONDS = 5.0
-"""How long a batch waits for its offsets to be committed; while Kafka is away that would be for ever."""
+COMMIT_EVERY_SECONDS = 1.0
+"""How seldom offsets are committed: what is read again after a crash is dropped as repeats, by the watermark."""
+COMMIT_WITHIN_SECONDS = 5.0
+"""How long a commit of offsets is waited for; while Kafka is away that would be for ever."""
+
+
+class Offsets:
+    """How far the records of each partition are handled, committed to Kafka now and then and at the end.
+
+    Never the consumer's positions: those are ahead of a batch that is under way.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is handled yet."""
+        self.consumer: Callable[[], AIOKafkaConsumer | None] = lambda: None
+        self._handled: dict[TopicPartition, int] = {}
+        self._ending = asyncio.Event()
+
+    async def run(self) -> None:
+        """Commit every now and then, until the end."""
+        while not self._ending.is_set():
+            try:
+                await asyncio.wait_for(self._ending.wait(), timeout=COMMIT_EVERY_SECONDS)
+            except TimeoutError:
+                await self._commit()
+
+    async def end(self) -> None:
+        """Commit now, and from now on after each batch: the one under way is the last."""
+        self._ending.set()
+        await self._commit()
+
+    async def handled(self, records: Iterable[ConsumerRecord[Any, Any]]) -> None:
+        """These records, each the next of its partition, need not be read again."""
+        for each in records:
+            self._handled[TopicPartition(each.topic, each.partition)] = each.offset + 1
+        if self._ending.is_set():
+            await self._commit()
+
+    async def _commit(self) -> None:
+        """Commit what was handled since the last time, as far as the partitions are still ours."""
+        consumer, handled, self._handled = self.consumer(), self._handled, {}
+        ours = {each: offset for each, offset in handled.items() if consumer and each in consumer.assignment()}
+        if not ours or consumer is None:
+            return
+        try:
+            await asyncio.wait_for(consumer.commit(ours), timeout=COMMIT_WITHIN_SECONDS)
+        except (KafkaError, TimeoutError) as error:
+            # Rebalanced or away meanwhile: the next owner reads the records again and drops them as repeats.
+            log.warning("offsets.not-committed", error=repr(error))
 
 
 class BrokerAwayError(Exception):
@@ -85,12 +132,16 @@ def _new_topic(topic: Topic, replication: int) -> NewTopic:
 
 
 def subscribe(
-    settings: Settings, group: str, topics: Sequence[str], handle: Callable[[Sequence[Any]], Awaitable[bool]]
+    settings: Settings,
+    group: str,
+    topics: Sequence[str],
+    handle: Callable[[Sequence[Any]], Awaitable[bool]],
+    offsets: Offsets,
 ) -> tuple[KafkaBroker, Any]:
     """Register one batch subscriber on all topics of a service; `handle` gets raw records, says if they are done.
 
     Raw records, because FastStream's parser loses a whole batch with one odd header; manual acknowledgement, because
-    its policies commit past a failure or spin on it; one commit per batch after `handle` returned.
+    its policies commit past a failure or spin on it; `offsets` commits what `handle` returned from.
     """
     header_names.tolerate()
     broker = KafkaBroker(
@@ -113,13 +164,10 @@ def subscribe(
 
     async def consume_batch(message: KafkaAckableMessage) -> None:
         records, began = message.raw_message, time.monotonic()
-        if not await handle(records if isinstance(records, tuple) else (records,)):
+        records = records if isinstance(records, tuple) else (records,)
+        if not await handle(records):
             return
-        try:
-            await asyncio.wait_for(message.ack(), timeout=ACK_SECONDS)
-        except (KafkaError, TimeoutError) as error:
-            # Rebalanced or away meanwhile: the next owner reads the batch again and drops it as repeats.
-            log.warning("offsets.not-committed", error=repr(error))
+        await offsets.handled(records)
         if len(records) < settings.batch_size / 2:
             await asyncio.sleep(settings.pause(time.monotonic() - began))
 
@@ -142,4 +190,5 @@ def subscribe(
         rebalance_timeout_ms=3 * SESSION_TIMEOUT_MS,
     )
     subscriber(consume_batch)
+    offsets.consumer = lambda: subscriber.consumer
     return broker, subscriber

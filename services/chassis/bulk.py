@@ -1,7 +1,8 @@
 """Rows in bulk: one statement per table and kind, with one array per column (`unnest`), made from the table itself.
 
 Row by row a statement costs more than the row. With an array per column a row costs 3 µs, through SQLAlchemy's
-executemany 8 µs (2 cores, PostgreSQL 18). Keys are given sorted, so that two transactions never wait crosswise.
+executemany 8 µs (2 cores, PostgreSQL 18). Keys are given sorted, so that two transactions never wait crosswise. What a
+transaction writes travels as one statement (`together`): its way to the server and back costs more than a table's part.
 """
 
 from __future__ import annotations
@@ -45,6 +46,15 @@ class Shape:
     delete: str
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL with its values ($1, $2 …); later statements of the same chain read what it returns by its name."""
+
+    sql: str
+    values: tuple[Any, ...]
+    name: str = ""
+
+
 def place(row: Row) -> tuple[type[Row], Key]:
     """Where a row belongs: its table and primary key."""
     values = row.__dict__
@@ -69,27 +79,55 @@ def read(row_class: type[Found], found: Iterable[Sequence[Any]]) -> Iterable[Fou
         )
 
 
-async def insert(connection: Connection, row_class: type[Row], rows: Sequence[Row]) -> Sequence[Any]:
-    """Write rows that must be new; returns the numbers that the database gave them, where it gives any."""
+def inserting(row_class: type[Row], rows: Sequence[Row]) -> Statement:
+    """Write rows that must be new."""
     of = shape(row_class)
-    return [each[0] for each in await connection.fetch(of.insert, *_arrays(of.new, rows))]
+    return Statement(of.insert, _arrays(of.new, rows))
 
 
-async def insert_missing(connection: Connection, row_class: type[Row], rows: Sequence[Row]) -> None:
+def inserting_missing(row_class: type[Row], rows: Sequence[Row]) -> Statement:
     """Write the rows that are not there yet."""
     of = shape(row_class)
-    await connection.fetch(of.insert_missing, *_arrays(of.new, rows))
+    return Statement(of.insert_missing, _arrays(of.new, rows))
 
 
-async def upsert(connection: Connection, row_class: type[Row], rows: Sequence[Row]) -> None:
+def upserting(row_class: type[Row], rows: Sequence[Row]) -> Statement:
     """Write rows whether they are there or not."""
     of = shape(row_class)
-    await connection.fetch(of.upsert, *_arrays(of.encoders, rows))
+    return Statement(of.upsert, _arrays(of.encoders, rows))
 
 
-async def delete(connection: Connection, row_class: type[Row], keys: Sequence[Key]) -> None:
+def deleting(row_class: type[Row], keys: Sequence[Key]) -> Statement:
     """Take the rows of these keys away."""
-    await connection.fetch(shape(row_class).delete, *columns(keys))
+    return Statement(shape(row_class).delete, tuple(columns(keys)))
+
+
+async def together(connection: Connection, statements: Sequence[Statement]) -> list[Any]:
+    """Run statements as one; returns what the last of them returns.
+
+    They see nothing of each other but what a later one reads from an earlier one by its name. So no two of them may
+    write the same row; nor, where a table has a unique column beside its key, give one row's value to another.
+    """
+    if not statements:
+        return []
+    sql = _as_one(tuple((each.sql, each.name, len(each.values)) for each in statements))
+    return await connection.fetch(sql, *(value for each in statements for value in each.values))
+
+
+@functools.cache
+def _as_one(parts: tuple[tuple[str, str, int], ...]) -> str:
+    """Chain statements with WITH, their placeholders numbered on."""
+    chained, before = [], 0
+    for number, (sql, name, values) in enumerate(parts):
+        shifted = re.sub(r"\$(\d+)", functools.partial(_shifted, before), sql)
+        chained.append((name or f"part_{number}", shifted))
+        before += values
+    *first, (_, last) = chained
+    return (f"WITH {', '.join(f'{name} AS ({sql})' for name, sql in first)} " if first else "") + last
+
+
+def _shifted(by: int, placeholder: re.Match[str]) -> str:
+    return f"${int(placeholder[1]) + by}"
 
 
 def _arrays(encoders: Encoders, rows: Sequence[Row]) -> tuple[list[Any], ...]:
@@ -107,7 +145,6 @@ def shape(row_class: type[Row]) -> Shape:
     table = cast("Table", row_class.__table__)  # type: ignore[attr-defined]
     every, keys = list(table.columns), list(table.primary_key.columns)
     written = [column for column in every if column.identity is None]
-    numbered = [column for column in every if column.identity is not None]
     name, quoted = _quoted(table.name), _list(every)
     new = f"INSERT INTO {name} ({_list(written)}) SELECT * FROM {_unnest(written)}"  # noqa: S608 - names of our own
     whole = f"INSERT INTO {name} ({quoted}) SELECT * FROM {_unnest(every)}"  # noqa: S608
@@ -122,7 +159,7 @@ def shape(row_class: type[Row]) -> Shape:
         # LATERAL: one look into the index per key, in the order of the keys, whatever the planner knows of the table.
         load=f"SELECT {', '.join(map(_read, every))} FROM {wanted}"  # noqa: S608
         f" CROSS JOIN LATERAL (SELECT {quoted} FROM {name} t WHERE {same} FOR UPDATE) AS t",
-        insert=new + (f" RETURNING {_list(numbered)}" if numbered else ""),
+        insert=new,
         insert_missing=f"{new} ON CONFLICT DO NOTHING",
         upsert=f"{whole} ON CONFLICT ({_list(keys)}) DO " + (f"UPDATE SET {rest}" if rest else "NOTHING"),
         delete=f"DELETE FROM {name} t USING {wanted} WHERE {same}",  # noqa: S608

@@ -50,6 +50,10 @@ class LeftUndoneError(Exception):
     """The service stops while a batch waits for the database, or to be resumed."""
 
 
+class ConsumerStoppedError(Exception):
+    """The consumer is stopped until an operator resumes it."""
+
+
 class TooManyFailuresError(Exception):
     """More technical cases than a minute may bring; `handled` records of the batch are still carried out."""
 
@@ -155,8 +159,11 @@ class Consumer:
         backoff = 0.1
         while True:
             try:
-                await self._until_running()
                 return await self._bisected(items)
+            except ConsumerStoppedError:
+                telemetry.STOPPED.set(1)
+                await self._pause(STOPPED_POLL_SECONDS)
+                continue
             except (SQLAlchemyError, OSError) as error:
                 if not is_infrastructure(error):
                     raise
@@ -164,22 +171,12 @@ class Consumer:
             await self._pause(backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
 
-    async def _until_running(self) -> None:
-        while await self._stopped():
-            telemetry.STOPPED.set(1)
-            await self._pause(STOPPED_POLL_SECONDS)
-        telemetry.STOPPED.set(0)
-
     async def _pause(self, seconds: float) -> None:
         try:
             await asyncio.wait_for(self._over.wait(), timeout=seconds)
         except TimeoutError:
             return
         raise LeftUndoneError
-
-    async def _stopped(self) -> bool:
-        async with self._connections.use() as connection:
-            return any(each[0] for each in await connection.alone("SELECT stopped FROM consumer_state"))
 
     async def _bisected(self, items: Sequence[Item], *, again: bool = False) -> int:
         """Handle a batch; where the database refuses one record's data, find it by halves and try it once more.
@@ -197,16 +194,18 @@ class Consumer:
                 return await (self._refused(items[0], error) if again else self._bisected(items, again=True))
         half = len(items) // 2
         first = await self._bisected(items[:half])
-        if first < half or await self._stopped():
-            return first
-        return first + await self._bisected(items[half:])
+        return first if first < half else first + await self._bisected(items[half:])
 
     async def _batch(self, items: Sequence[Item], *, stop: bool = False) -> int:
         async with self._connections.use() as connection:
             unit = self._begin(connection)
             known = await watermark.advance(connection, _highest(items))
             reached = dict(known)
-            queued = await dead_letters.parked(connection, (item.record.queue for item in items))
+            standing = await dead_letters.standing(connection, [item.record.queue for item in items])
+            if standing.stopped:
+                raise ConsumerStoppedError
+            telemetry.STOPPED.set(0)
+            queued, unit.versions = standing.parked, standing.versions
             new = [item for item in items if self._is_new(item, reached, unit)]
             await unit.load(place for item in new for place in self._reads(item))
             breath = self._clock.monotonic()

@@ -35,6 +35,13 @@ DECISIONS = BY_EVENT[CaseDecided].name
 
 _PARKED = "SELECT queue FROM parked_key WHERE queue = ANY(CAST($1 AS text[])) ORDER BY queue FOR UPDATE"
 
+_STANDING = f"""
+    WITH parked AS MATERIALIZED ({_PARKED})
+    SELECT 'parked', queue, 0 FROM parked
+    UNION ALL SELECT 'version', name, version FROM reference_version
+    UNION ALL SELECT 'stopped', '', CAST(stopped AS int) FROM consumer_state
+"""  # noqa: S608 - SQL of ours
+
 Handler = Callable[[Any, Transaction], Awaitable[Iterable[Event] | None]]
 
 
@@ -74,6 +81,28 @@ class ReleaseQueue(Job):
     name: ClassVar[str] = "chassis.release-queue"
     case_id: str
     decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a batch must know before its first handler.
+
+    Whether the consumer is stopped, which of the batch's keys are parked (they are locked, as by `parked`), and the
+    versions of the reference tables.
+    """
+
+    stopped: bool
+    parked: set[str]
+    versions: dict[str, int]
+
+
+async def standing(connection: Connection, queues: Iterable[str | None]) -> Standing:
+    """Read it after the watermark, in a statement of its own: who had the keys before may have parked one of them."""
+    wanted = sorted({queue for queue in queues if queue is not None})
+    found: dict[str, dict[str, int]] = {"stopped": {}, "version": {}, "parked": {}}
+    for what, name, number in await connection.fetch(_STANDING, wanted):
+        found[what][name] = number
+    return Standing(any(found["stopped"].values()), set(found["parked"]), found["version"])
 
 
 async def parked(connection: Connection, queues: Iterable[str | None]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -16,9 +16,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from contracts.event import Envelope, Event
+from contracts.event import SEQUENCE_DIGITS, Envelope, Event
 from contracts.topics import BY_EVENT, MEBIBYTE
 from services.chassis import bulk, telemetry
+from services.chassis.bulk import Statement
 from services.chassis.clock import Clock
 from services.chassis.connections import Connection, Connections, columns
 from services.chassis.database import Lease, Outbox, is_infrastructure
@@ -37,6 +38,8 @@ RECORD_OVERHEAD = 8 * 1024
 LONGEST_KEY = 500
 """Characters of an event's key: it is part of an index."""
 IDLE_POLL_SECONDS = 0.5
+LINGER_SECONDS = 0.02
+"""How long a page that was sent waits for the next, to be deleted with the look at it."""
 AWAY_SECONDS = 1.0
 DISCARD_SECONDS = 2.0
 
@@ -47,14 +50,27 @@ _NUMBER = """
     RETURNING topic, key, sequence
 """
 
+# `later`: how many events of the same key come after this one. The rows' ids are given in the order of the events.
+_WRITE = f"""
+    INSERT INTO outbox (topic, key, headers, value)
+    SELECT event.topic, event.key, event.headers || jsonb_build_array(jsonb_build_array('ce_sequence',
+        lpad(CAST(numbered.sequence - event.later AS text), {SEQUENCE_DIGITS}, '0'))), event.value FROM unnest(
+        CAST($1 AS text[]), CAST($2 AS text[]), CAST($3 AS jsonb[]), CAST($4 AS bytea[]), CAST($5 AS bigint[])
+    ) WITH ORDINALITY AS event (topic, key, headers, value, later, place)
+    JOIN numbered ON numbered.topic = event.topic AND numbered.key = event.key ORDER BY event.place
+    RETURNING id, headers -> -1 ->> 1
+"""  # noqa: S608 - a number of ours
 
 _PAGE = f"SELECT id FROM outbox ORDER BY id LIMIT {PAGE}"  # noqa: S608 - a number of ours
 
-# The lease's row is locked with it: nobody takes the lease over between the look at it and the deletion.
-_DELETE = """
-    DELETE FROM outbox USING (SELECT token FROM lease WHERE name = 'relay' FOR UPDATE) AS held
-    WHERE held.token = $1 AND outbox.id = ANY($2) RETURNING outbox.id
-"""
+# What was sent goes, and what follows is read, with one statement. The lease's row is locked with it: nobody takes the
+# lease over between the look at it and the deletion. Where another has it, nothing is deleted and nothing returned.
+_NEXT_PAGE = f"""
+    WITH held AS MATERIALIZED (SELECT token FROM lease WHERE name = 'relay' AND token = $1 FOR UPDATE),
+    gone AS (DELETE FROM outbox USING held WHERE outbox.id = ANY($2)),
+    following AS (SELECT id FROM outbox WHERE id <> ALL($2) AND EXISTS (SELECT FROM held) ORDER BY id LIMIT {PAGE})
+    SELECT id FROM following UNION ALL SELECT -token FROM held
+"""  # noqa: S608
 
 _HOLD = """
     INSERT INTO lease (name, holder, token, until)
@@ -84,33 +100,42 @@ class Message:
     value: bytes
 
 
-async def write(connection: Connection, service: str, events: Sequence[Pending]) -> dict[int, Message]:
+async def write(
+    connection: Connection, service: str, events: Sequence[Pending], before: Sequence[Statement] = ()
+) -> dict[int, Message]:
     """Give the events their sequences and write them to the outbox; returns them by their rows' ids.
 
-    The key's row in `published` is locked first, in key order, so that the order on the topic is the order of commits.
+    `before` is written with the same statement. The key's row in `published` is locked first, in key order, so that the
+    order on the topic is the order of commits.
     """
     if not events:
+        await bulk.together(connection, before)
         return {}
-    places = [(BY_EVENT[type(each.event)].name, each.event.key) for each in events]
-    counts = sorted(Counter(places).items())
-    numbered = await connection.fetch(_NUMBER, *columns([(*place, count) for place, count in counts]))
-    last = {(topic, key): sequence for topic, key, sequence in numbered}
-    following = {place: last[place] - count + 1 for place, count in counts}
-    messages = []
-    for each, (topic, key) in zip(events, places, strict=True):
-        envelope = _envelope(service, each, key, following[topic, key])
-        following[topic, key] += 1
-        messages.append(Message(topic, key.encode(), envelope.headers(), each.value))
-    ids = await bulk.insert(connection, Outbox, [_row(message) for message in messages])
-    return dict(zip(ids, messages, strict=True))
+    messages = [_message(service, each) for each in events]
+    counts: Counter[tuple[str, str]] = Counter()
+    later = []
+    for each, message in zip(reversed(events), reversed(messages), strict=True):
+        later.append(counts[message.topic, each.event.key])
+        counts[message.topic, each.event.key] += 1
+    number = Statement(
+        _NUMBER, tuple(columns([(*place, count) for place, count in sorted(counts.items())])), "numbered"
+    )
+    rows = [
+        (message.topic, each.event.key, _stored(message.headers), message.value, following)
+        for each, message, following in zip(events, messages, reversed(later), strict=True)
+    ]
+    written = await bulk.together(connection, [*before, number, Statement(_WRITE, tuple(columns(rows)))])
+    return {
+        row_id: replace(message, headers=[*message.headers, ("ce_sequence", sequence.encode())])
+        for (row_id, sequence), message in zip(written, messages, strict=True)
+    }
 
 
-def _row(message: Message) -> Outbox:
-    headers = orjson.dumps([(name, value.decode()) for name, value in message.headers]).decode()
-    return Outbox(topic=message.topic, key=message.key.decode(), headers=headers, value=message.value)
+def _stored(headers: Sequence[tuple[str, bytes]]) -> str:
+    return orjson.dumps([(name, value.decode()) for name, value in headers]).decode()
 
 
-def _message(row: Outbox) -> Message:
+def _from_row(row: Outbox) -> Message:
     headers = [(name, value.encode()) for name, value in orjson.loads(row.headers)]
     return Message(row.topic, row.key.encode(), headers, row.value)
 
@@ -135,28 +160,31 @@ def room_for(event: type[Event]) -> int:
     return BY_EVENT[event].max_message_bytes - RECORD_OVERHEAD
 
 
-def _envelope(service: str, pending: Pending, key: str, sequence: int) -> Envelope:
-    cause = pending.cause
-    return Envelope(
+def _message(service: str, pending: Pending) -> Message:
+    """Return what Kafka gets, but for the sequence."""
+    cause, event = pending.cause, pending.event
+    envelope = Envelope(
         id=pending.id,
         source=service,
-        type=pending.event.type,
+        type=event.type,
         time=pending.time,
-        subject=pending.event.subject,
-        key=key,
-        sequence=sequence,
+        subject=event.subject,
+        key=event.key,
+        sequence=None,
         correlation_id=cause.correlation_id or pending.id,
         causation_id=cause.id,
         traceparent=cause.traceparent,
         sunset=pending.event.sunset,
     )
+    return Message(BY_EVENT[type(event)].name, event.key.encode(), envelope.headers(), pending.value)
 
 
 class Relay:
     """Publishes the outbox in order, page by page; only the holder of the lease does, all others wait.
 
     The order of the rows is the database's. What is in them need not be read again: this process has what it committed
-    itself in memory.
+    itself in memory. A page is deleted with the look at the next one; a process that dies before it does that has sent
+    its last page, which is sent again and dropped as repeats by all who read it.
     """
 
     def __init__(self, settings: Settings, connections: Connections, clock: Clock) -> None:
@@ -171,6 +199,7 @@ class Relay:
         self._renew_at = self._valid_until = 0.0
         self._stopping = False
         self._in_memory: dict[int, Message] = {}
+        self._sent: list[int] = []
 
     def committed(self, messages: dict[int, Message]) -> None:
         """These rows were committed; they are kept in memory while this process is the one that sends."""
@@ -190,6 +219,7 @@ class Relay:
                 began = self._clock.monotonic()
                 if await self._turn():
                     await asyncio.sleep(self._settings.pause(self._clock.monotonic() - began) / 2)
+                    await self._sleep(LINGER_SECONDS)
                 else:
                     await self._sleep(IDLE_POLL_SECONDS)
             await self._give_lease_back()
@@ -225,6 +255,8 @@ class Relay:
     async def _give_lease_back(self) -> None:
         mine = update(Lease).where(col(Lease.name) == "relay", col(Lease.holder) == self._holder)
         try:
+            if self._token is not None:
+                await self._following(self._token)
             async with self._connections.use() as connection:
                 await connection.execute(mine.values(until=func.clock_timestamp()))
                 await connection.commit()
@@ -232,28 +264,37 @@ class Relay:
             log.warning("relay.lease-kept", error=repr(error))  # it runs out by itself
 
     async def _page(self, token: int) -> bool:
-        async with self._connections.use() as connection:
-            ids = [each[0] for each in await connection.alone(_PAGE)]
-            if not ids:
-                self._in_memory.clear()  # what another relay sent meanwhile
-                return False
-            unknown = [each for each in ids if each not in self._in_memory]
-            if unknown:
-                found = await bulk.load(connection, Outbox, [(each,) for each in unknown])
-                self._in_memory |= {row.id: _message(row) for row in found.values() if row.id is not None}
+        """Send what is unsent; returns whether there was anything."""
+        ids = await self._following(token)
+        if not ids:
+            return False
         if self._clock.monotonic() > self._valid_until:
             return True  # the lease ran out while we waited for the rows: ask for it again before sending
         await self._send([self._in_memory[each] for each in ids if each in self._in_memory])
-        async with self._connections.use() as connection:
-            gone = await connection.alone(_DELETE, token, ids)
-        for each in ids:
-            self._in_memory.pop(each, None)
-        if not gone:
-            log.warning("relay.lease-lost")  # another relay has the rows; it sends them again and consumers drop them
-            self._token = None
-            return False
+        self._sent = ids
         telemetry.RELAYED.inc(len(ids))
+        if len(ids) == PAGE:
+            self._wake.set()  # there may be more
         return True
+
+    async def _following(self, token: int) -> list[int]:
+        """Delete the page that was sent; return the next one, whose rows are then in memory."""
+        async with self._connections.use() as connection:
+            held, *ids = sorted(each[0] for each in await connection.alone(_NEXT_PAGE, token, self._sent)) or [0]
+            if held != -token:
+                log.warning("relay.lease-lost")  # another relay has the rows; it sends them again, consumers drop them
+                self._token, self._sent = None, []
+                return []
+            for each in self._sent:
+                self._in_memory.pop(each, None)
+            self._sent = []
+            unknown = [each for each in ids if each not in self._in_memory]
+            if unknown:
+                found = await bulk.load(connection, Outbox, [(each,) for each in unknown])
+                self._in_memory |= {row.id: _from_row(row) for row in found.values() if row.id is not None}
+        if not ids and not self._wake.is_set():
+            self._in_memory.clear()  # what another relay sent meanwhile
+        return ids
 
     async def _send(self, messages: Sequence[Message]) -> None:
         producer = await self._current_producer()

@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 
+from services.chassis.bulk import Statement
 from services.chassis.connections import Connection
-from services.chassis.database import ReferenceVersion
 from services.chassis.rows import Row
 
 Member = TypeVar("Member", bound=Row)
 Arranged = TypeVar("Arranged")
 Arrange = Callable[[Sequence[Member]], Arranged]
+
+_RAISE = """
+    INSERT INTO reference_version (name, version) SELECT name, 1 FROM unnest(CAST($1 AS text[])) AS name ORDER BY name
+    ON CONFLICT (name) DO UPDATE SET version = reference_version.version + 1
+"""
 
 
 class References:
@@ -55,12 +59,7 @@ async def versions(connection: Connection) -> dict[str, int]:
     return dict(await connection.fetch("SELECT name, version FROM reference_version"))
 
 
-async def written(connection: Connection, tables: Iterable[str]) -> None:
-    """Raise the versions of tables that this transaction writes."""
-    statement = insert(ReferenceVersion)
-    raised = statement.on_conflict_do_update(
-        index_elements=["name"],
-        set_={"version": ReferenceVersion.__table__.c.version + 1},  # type: ignore[attr-defined]
-    )
-    for name in sorted(tables):
-        await connection.execute(raised, {"name": name, "version": 1})
+def raising(tables: Iterable[str]) -> list[Statement]:
+    """Raise the versions of tables that a transaction writes."""
+    names = sorted(tables)
+    return [Statement(_RAISE, (names,))] if names else []

@@ -76,6 +76,7 @@ class Service:
         self.consumer.on_commit = self._committed
         self.consumer.on_fatal = self._stop_because
         self.app = make_app(self, *routers, operator.router)
+        self._offsets = broker.Offsets()
         self._broker: KafkaBroker | None = None
         self._subscriber: Any = None
         self._server: uvicorn.Server | None = None
@@ -109,7 +110,7 @@ class Service:
         """Everything but the HTTP server, which tests call in process."""
         await migrations.upgrade(self.name, self.settings.database_url)
         await broker.provision(self.settings.brokers, TOPICS)
-        background = [self._background(self.relay.run()), self._background(self.worker.run())]
+        background = [self._background(each.run()) for each in (self.relay, self.worker, self._offsets)]
         try:
             await self._start_consuming()
             yield self
@@ -120,6 +121,7 @@ class Service:
         """Finish what is under way: the batch first, then jobs and the page of the relay; what lasts longer is cut."""
         self.consumer.stop()
         self.worker.stop()
+        await self._offsets.end()
         if self._broker is not None:
             await self._broker.stop()
         self.relay.stop()
@@ -135,7 +137,7 @@ class Service:
         if not self.consumer.topics:
             return
         self._broker, self._subscriber = broker.subscribe(
-            self.settings, self.name, self.consumer.topics, self.consumer.handle_batch
+            self.settings, self.name, self.consumer.topics, self.consumer.handle_batch, self._offsets
         )
         await self._broker.start()
 

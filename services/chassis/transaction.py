@@ -12,7 +12,7 @@ from sqlalchemy.sql import Select
 
 from contracts.event import Event
 from services.chassis import bulk, outbox, references
-from services.chassis.bulk import Key
+from services.chassis.bulk import Key, Statement
 from services.chassis.clock import Clock
 from services.chassis.connections import Connection
 from services.chassis.database import JobRow
@@ -107,7 +107,7 @@ class UnitOfWork:
         self.changes = Changes()
         self.claim_seconds = 0.0
         self._references = known or References()
-        self._versions: dict[str, int] | None = None
+        self.versions: dict[str, int] | None = None
         self._rewritten: set[str] = set()
 
     def transaction(self, cause: Cause) -> Transaction:
@@ -156,24 +156,25 @@ class UnitOfWork:
         if name in self._rewritten:
             await self.flush()
             return arrange(await references.read(self.connection, row_class))
-        if self._versions is None:
-            self._versions = await references.versions(self.connection)
-        return await self._references.arranged(self.connection, row_class, arrange, self._versions.get(name, 0))
+        if self.versions is None:
+            self.versions = await references.versions(self.connection)
+        return await self._references.arranged(self.connection, row_class, arrange, self.versions.get(name, 0))
 
     async def flush(self) -> None:
-        """Write the rows in bulk, keys sorted, so that two transactions never wait for each other crosswise."""
+        """Write the rows decided so far, so that a statement sees them."""
+        await bulk.together(self.connection, self._writes())
+
+    def _writes(self) -> list[Statement]:
+        """Return what writes the rows decided so far, keys sorted, so that two never wait for each other crosswise."""
         changes = self.changes
-        if not (changes.deleted or changes.added or changes.changed):
-            return
-        for row_class, keys in _by_table(changes.deleted):
-            await bulk.delete(self.connection, row_class, keys)
-        for row_class, keys in _by_table(changes.added):
-            await bulk.insert(self.connection, row_class, [changes.added[row_class, key] for key in keys])
-        for row_class, keys in _by_table(changes.changed):
-            await bulk.upsert(self.connection, row_class, [changes.changed[row_class, key] for key in keys])
         places = {*changes.deleted, *changes.added, *changes.changed}
-        await references.written(self.connection, {str(each.__tablename__) for each, _ in places if each.reference})
+        statements = [bulk.deleting(row_class, keys) for row_class, keys in _by_table(changes.deleted)]
+        for making, rows in ((bulk.inserting, changes.added), (bulk.upserting, changes.changed)):
+            for row_class, keys in _by_table(rows):
+                statements.append(making(row_class, [rows[row_class, key] for key in keys]))
+        written = {str(row_class.__tablename__) for row_class, _ in places if row_class.reference}
         changes.added, changes.changed, changes.deleted = {}, {}, set()
+        return [*statements, *references.raising(written)]
 
     def mark(self) -> tuple[int, int]:
         """Remember what is decided so far, before a savepoint."""
@@ -185,11 +186,11 @@ class UnitOfWork:
         self.changes = Changes(events=events, jobs=jobs)
 
     async def commit(self) -> Committed:
-        """Write rows, jobs and outbox, and commit."""
-        await self.flush()
+        """Write rows, jobs and outbox with one statement, and commit."""
+        statements, events = self._writes(), self.changes.events
         if self.changes.jobs:
-            await bulk.insert_missing(self.connection, JobRow, self.changes.jobs)
-        messages = await outbox.write(self.connection, self.service, self.changes.events)
+            statements.append(bulk.inserting_missing(JobRow, self.changes.jobs))
+        messages = await outbox.write(self.connection, self.service, events, statements)
         await self.connection.commit()
         return Committed(messages, self.changes.jobs)
 
