@@ -39,6 +39,7 @@ class Shape:
     """Of a row that is inserted: without the number that the database gives it."""
     decoders: Encoders
     keys: tuple[str, ...]
+    look: str
     load: str
     insert: str
     insert_missing: str
@@ -61,9 +62,12 @@ def place(row: Row) -> tuple[type[Row], Key]:
     return type(row), tuple([values[name] for name in shape(type(row)).keys])
 
 
-async def load(connection: Connection, row_class: type[Found], keys: Sequence[Key]) -> dict[Key, Found]:
-    """Read and lock the rows of these keys, in the order of the keys."""
-    found = await connection.fetch(shape(row_class).load, *columns(keys))
+async def load(
+    connection: Connection, row_class: type[Found], keys: Sequence[Key], *, lock: bool = True
+) -> dict[Key, Found]:
+    """Read the rows of these keys, and lock them in the order of the keys unless they are only looked at."""
+    of = shape(row_class)
+    found = await connection.fetch(of.load if lock else of.look, *columns(keys))
     return {place(row)[1]: row for row in read(row_class, found)}
 
 
@@ -95,6 +99,13 @@ def upserting(row_class: type[Row], rows: Sequence[Row]) -> Statement:
     """Write rows whether they are there or not."""
     of = shape(row_class)
     return Statement(of.upsert, _arrays(of.encoders, rows))
+
+
+def updating(row_class: type[Row], rows: Sequence[Row], names: frozenset[str]) -> Statement:
+    """Write some columns of rows that are there and locked."""
+    of = shape(row_class)
+    chosen = tuple(each for each in of.encoders if each[0] in names or each[0] in of.keys)
+    return Statement(_update(row_class, names), _arrays(chosen, rows))
 
 
 def deleting(row_class: type[Row], keys: Sequence[Key]) -> Statement:
@@ -149,7 +160,7 @@ def shape(row_class: type[Row]) -> Shape:
     new = f"INSERT INTO {name} ({_list(written)}) SELECT * FROM {_unnest(written)}"  # noqa: S608 - names of our own
     whole = f"INSERT INTO {name} ({quoted}) SELECT * FROM {_unnest(every)}"  # noqa: S608
     rest = ", ".join(f"{_quoted(c.name)} = excluded.{_quoted(c.name)}" for c in every if c not in keys)
-    same = " AND ".join(f"t.{_quoted(key.name)} = k.{_quoted(key.name)}" for key in keys)
+    same = _same(keys)
     wanted = f"{_unnest(keys)} AS k ({_list(keys)})"
     return Shape(
         encoders=tuple((column.name, _encoder(column)) for column in every),
@@ -157,6 +168,8 @@ def shape(row_class: type[Row]) -> Shape:
         decoders=tuple((column.name, _decoder(column)) for column in every),
         keys=tuple(key.name for key in keys),
         # LATERAL: one look into the index per key, in the order of the keys, whatever the planner knows of the table.
+        look=f"SELECT {', '.join(map(_read, every))} FROM {wanted}"  # noqa: S608
+        f" CROSS JOIN LATERAL (SELECT {quoted} FROM {name} t WHERE {same}) AS t",
         load=f"SELECT {', '.join(map(_read, every))} FROM {wanted}"  # noqa: S608
         f" CROSS JOIN LATERAL (SELECT {quoted} FROM {name} t WHERE {same} FOR UPDATE) AS t",
         insert=new,
@@ -164,6 +177,20 @@ def shape(row_class: type[Row]) -> Shape:
         upsert=f"{whole} ON CONFLICT ({_list(keys)}) DO " + (f"UPDATE SET {rest}" if rest else "NOTHING"),
         delete=f"DELETE FROM {name} t USING {wanted} WHERE {same}",  # noqa: S608
     )
+
+
+@functools.cache
+def _update(row_class: type[Row], names: frozenset[str]) -> str:
+    table = cast("Table", row_class.__table__)  # type: ignore[attr-defined]
+    keys = list(table.primary_key.columns)
+    chosen = [column for column in table.columns if column.name in names or column in keys]
+    new = ", ".join(f"{_quoted(c.name)} = k.{_quoted(c.name)}" for c in chosen if c not in keys)
+    source = f"{_unnest(chosen)} AS k ({_list(chosen)})"
+    return f"UPDATE {_quoted(table.name)} AS t SET {new} FROM {source} WHERE {_same(keys)}"  # noqa: S608 - names of our own
+
+
+def _same(keys: Iterable[Column[Any]]) -> str:
+    return " AND ".join(f"t.{_quoted(key.name)} = k.{_quoted(key.name)}" for key in keys)
 
 
 def _unnest(columns: Sequence[Column[Any]]) -> str:

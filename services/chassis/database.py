@@ -208,7 +208,12 @@ def make_engine(url: str) -> AsyncEngine:
         hide_parameters=True,
         connect_args={
             # No scans: every statement of ours names keys, and a plan made while a table was new outlives its growth.
-            "server_settings": {"timezone": "UTC", "lock_timeout": "10000", "enable_seqscan": "off"},
+            "server_settings": {
+                "timezone": "UTC",
+                "lock_timeout": "10000",
+                "enable_seqscan": "off",
+                "plan_cache_mode": "force_generic_plan",
+            },
             "timeout": 5,
             "command_timeout": 30,
         },

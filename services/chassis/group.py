@@ -59,6 +59,16 @@ class Group:
         self._waiting: deque[_Asked] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
+    def looking(self) -> Group:
+        """Return another group, for works that only read: what they read is not locked."""
+
+        def begin(connection: Connection) -> UnitOfWork:
+            unit = self._begin(connection)
+            unit.locking = False
+            return unit
+
+        return Group(self._connections, begin, self._committed)
+
     async def do(self, work: Work[Result], cause: Cause, reads: Sequence[Place] = ()) -> Result:
         """Do one work; raises what it raises, or what the commit does. `reads` are rows that it is going to need."""
         asked = _Asked(work, cause, reads)

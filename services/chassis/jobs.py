@@ -66,6 +66,7 @@ class Worker:
         self._clock = clock
         self._handlers = handlers
         self._group = group
+        self._looks = group.looking()
         self._wake = asyncio.Event()
         self._stopping = False
         self._queue: deque[JobRow] = deque()
@@ -215,7 +216,7 @@ class Worker:
             return []
         prepare, asked = handler.job_prepare, payload  # type: ignore[attr-defined]
         if prepare is not None:
-            asked = await self._group.do(lambda tx: prepare(payload, tx), Cause(row.id, "job"), reads)
+            asked = await self._looks.do(lambda tx: prepare(payload, tx), Cause(row.id, "job"), reads)
         if isinstance(asked, GaveUp):
             return [asked]
         try:

@@ -55,6 +55,12 @@ def changed(row: Value, **changes: object) -> Value:
     return cast("Value", _made(type(row), values))
 
 
+def differences(one: Row, other: Row) -> set[str]:
+    """Return the columns in which `changed` made one row differ from another of its table."""
+    values = one.__dict__
+    return {name for name, value in other.__dict__.items() if value is not values[name]}
+
+
 @functools.cache
 def _defaults(cls: type[Row]) -> Defaults:
     """The columns, and what one is where none is given: constants, and what makes a fresh one."""

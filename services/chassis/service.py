@@ -69,10 +69,10 @@ class Service:
         release = job(dead_letters.ReleaseQueue)(functools.partial(self.consumer.release))
         job_handlers: dict[str, Callable[..., Any]] = {dead_letters.ReleaseQueue.name: release, **_jobs(handlers)}
         self.relay = Relay(settings, self.connections, self.clock)
+        self._doors = Group(self.connections, self._begin, self._committed)
         self.worker = jobs.Worker(
             settings, self.connections, self.clock, job_handlers, Group(self.connections, self._begin, self._committed)
         )
-        self._doors = Group(self.connections, self._begin, self._committed)
         self.consumer.on_commit = self._committed
         self.consumer.on_fatal = self._stop_because
         self.app = make_app(self, *routers, operator.router)
@@ -174,7 +174,9 @@ class Service:
     async def look(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
         """Do work that only reads; nothing of it stays."""
         async with self.connections.use() as connection:
-            return await work(self._begin(connection).transaction(Cause("look", "request")))
+            unit = self._begin(connection)
+            unit.locking = False
+            return await work(unit.transaction(Cause("look", "request")))
 
     async def readiness(self) -> dict[str, Any]:
         """Say what an operator wants to know first; `ready` is the verdict."""

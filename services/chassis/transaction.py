@@ -20,7 +20,7 @@ from services.chassis.ids import derived_id, new_id, new_traceparent
 from services.chassis.job import Job
 from services.chassis.outbox import Message
 from services.chassis.references import Arranged, References
-from services.chassis.rows import Row
+from services.chassis.rows import Row, differences
 
 Found = TypeVar("Found", bound=Row)
 Place = tuple[type[Row], Key]
@@ -99,13 +99,16 @@ class UnitOfWork:
     def __init__(self, service: str, connection: Connection, clock: Clock, known: References | None = None) -> None:
         """Work on an open connection; `commit` is the only way that anything stays.
 
-        A job that is due at once is claimed with its row for `claim_seconds`: whoever commits it does it.
+        A job that is due at once is claimed with its row for `claim_seconds`: whoever commits it does it. Without
+        `locking` rows are only looked at: a lock is written to the disk as a change is.
         """
         self.service = service
         self.connection = connection
         self.clock = clock
         self.changes = Changes()
         self.claim_seconds = 0.0
+        self.locking = True
+        self._stored: dict[Place, Row] = {}  # as the database has them
         self._references = known or References()
         self.versions: dict[str, int] | None = None
         self._rewritten: set[str] = set()
@@ -123,7 +126,9 @@ class UnitOfWork:
                 mine.deleted.add(place)
         for place, row in its.changed.items():
             (mine.added if place in mine.added else mine.changed)[place] = row
-        mine.added.update(its.added)
+        for place, row in its.added.items():
+            (mine.changed if place in mine.deleted else mine.added)[place] = row
+        mine.deleted -= its.added.keys() | its.changed.keys()
         mine.rows.update(its.rows)
         written = (*its.added, *its.changed, *its.deleted)
         self._rewritten |= {str(row_class.__tablename__) for row_class, _ in written if row_class.reference}
@@ -141,14 +146,15 @@ class UnitOfWork:
                 wanted[row_class].add(key)
         for row_class, keys in sorted(wanted.items(), key=_table_name):
             ordered = sorted(keys, key=str)
-            found = await bulk.load(self.connection, row_class, ordered)
+            found = await bulk.load(self.connection, row_class, ordered, lock=self.locking)
             missing = [key for key in ordered if key not in found]
-            if missing and row_class.shared:
+            if missing and row_class.shared and self.locking:
                 names = [f"{row_class.__tablename__}{key}" for key in missing]
                 await self.connection.fetch(_LOCK_KEYS, names)
                 found |= await bulk.load(self.connection, row_class, missing)
             for key in ordered:
                 self.changes.rows[row_class, key] = found.get(key)
+            self._stored |= {(row_class, key): row for key, row in found.items()}
 
     async def reference(self, row_class: type[Found], arrange: references.Arrange[Found, Arranged]) -> Arranged:
         """Return a reference table, from memory unless it was written; see references.py."""
@@ -169,12 +175,31 @@ class UnitOfWork:
         changes = self.changes
         places = {*changes.deleted, *changes.added, *changes.changed}
         statements = [bulk.deleting(row_class, keys) for row_class, keys in _by_table(changes.deleted)]
-        for making, rows in ((bulk.inserting, changes.added), (bulk.upserting, changes.changed)):
-            for row_class, keys in _by_table(rows):
-                statements.append(making(row_class, [rows[row_class, key] for key in keys]))
+        for row_class, keys in _by_table(changes.added):
+            statements.append(bulk.inserting(row_class, [changes.added[row_class, key] for key in keys]))
+        for row_class, keys in _by_table(changes.changed):
+            statements.extend(self._changes_of(row_class, keys))
+        self._stored |= changes.added | changes.changed
+        for place in changes.deleted:
+            self._stored.pop(place, None)
         written = {str(row_class.__tablename__) for row_class, _ in places if row_class.reference}
         changes.added, changes.changed, changes.deleted = {}, {}, set()
         return [*statements, *references.raising(written)]
+
+    def _changes_of(self, row_class: type[Row], keys: Sequence[Key]) -> Iterable[Statement]:
+        """Write what differs of rows that were read; rows that were not are written whole, whether they are there."""
+        unread, read, differing = [], [], set()
+        for key in keys:
+            row, stored = self.changes.changed[row_class, key], self._stored.get((row_class, key))
+            if stored is None:
+                unread.append(row)
+            elif names := differences(stored, row):
+                read.append(row)
+                differing |= names
+        if read:
+            yield bulk.updating(row_class, read, frozenset(differing))
+        if unread:
+            yield bulk.upserting(row_class, unread)
 
     def mark(self) -> tuple[int, int]:
         """Remember what is decided so far, before a savepoint."""
@@ -184,6 +209,7 @@ class UnitOfWork:
         """Forget what was decided since the mark, after its savepoint was rolled back."""
         events, jobs = self.changes.events[: mark[0]], self.changes.jobs[: mark[1]]
         self.changes = Changes(events=events, jobs=jobs)
+        self._stored = {}
 
     async def commit(self) -> Committed:
         """Write rows, jobs and outbox with one statement, and commit."""

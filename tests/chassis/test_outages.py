@@ -192,7 +192,9 @@ async def the_broker_away(tmp_path: Path, database: str, clock: MovableClock) ->
         server.kill(1)
         began = asyncio.get_running_loop().time()
         await stack.aclose()
-        assert asyncio.get_running_loop().time() - began < broker.COMMIT_WITHIN_SECONDS + 5, "a stop does not wait for Kafka"
+        assert asyncio.get_running_loop().time() - began < broker.COMMIT_WITHIN_SECONDS + 5, (
+            "a stop does not wait for Kafka"
+        )
 
 
 def first_occurrences(sequences: list[int]) -> list[int]:
