@@ -10,6 +10,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -23,8 +24,8 @@ import jgo
 import requests
 from jgo.constants import default_jgo_cache, default_maven_repo
 
+from services.local import class_archive, processes
 from services.local import ports as tcp
-from services.local import processes
 
 VERSION = "4.3.1"
 # slf4j-simple writes what Kafka logs to standard error; Kafka alone brings nothing that would.
@@ -42,6 +43,7 @@ START_SECONDS = 60
 STOP_SECONDS = 10
 DOWNLOAD_IS_SLOW_AFTER_SECONDS = 0.5
 POLL_SECONDS = 0.05
+COLLECTOR = "-XX:+UseSerialGC"
 API_VERSIONS_REQUEST = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 """Size, key of ApiVersions, version 0, correlation id, no client id: the first thing any Kafka client asks."""
 
@@ -72,7 +74,7 @@ class Kafka:
         self._numbers = range(1, brokers + 1)
         self._wanted_ports = ports
         compiler = [] if compile_fully else ["-XX:TieredStopAtLevel=1"]
-        self._flags = [f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:-UsePerfData", *compiler]
+        self._flags = [f"-Xmx{heap_mb}m", COLLECTOR, "-XX:-UsePerfData", *compiler]
         self._flags += [
             f"-Djava.io.tmpdir={self._scratch}"
         ]  # a broker that is killed leaves its native libraries there
@@ -100,8 +102,14 @@ class Kafka:
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._scratch.mkdir()
         self._class_path = class_path(progress)
+        archive = class_archive.made(self._class_path, [COLLECTOR], self._run_once, progress)
+        self._flags.append(f"-XX:SharedArchiveFile={archive}")
         self._settle()
         progress(f"Kafka {VERSION}: starting {len(self._numbers)} broker(s)")
+        self._start_all()
+        progress(f"Kafka {VERSION}: listening on {self.bootstrap}")
+
+    def _start_all(self) -> None:
         try:
             self._format()
             for number in self._numbers:
@@ -110,7 +118,16 @@ class Kafka:
         except KafkaError:
             self._kill_all()
             raise
-        progress(f"Kafka {VERSION}: listening on {self.bootstrap}")
+
+    def _run_once(self, flag: str) -> None:
+        """Start a broker with one more flag in a folder that is thrown away, and stop it."""
+        with tempfile.TemporaryDirectory() as folder:
+            once = Kafka(Path(folder))
+            once._class_path, once._flags = self._class_path, [*once._flags, flag]
+            once._scratch.mkdir()
+            once._settle()
+            once._start_all()
+            once.stop()
 
     def start_broker(self, number: int) -> None:
         """Start one broker that was killed and return when it answers."""

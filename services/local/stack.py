@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,8 +72,10 @@ class Stack:
         self.secrets = keep_secrets(self.folder / "secrets.json")
         if self.options.start is not None:
             start_clock(self.folder / "clock.json", self.options.start)
-        bootstrap = self._start_kafka()
-        server = self._start_postgres()
+        with ThreadPoolExecutor(1) as beside:
+            kafka = beside.submit(self._start_kafka)
+            server = self._start_postgres()
+            bootstrap = kafka.result()
         ports = self._ports()
         databases = make_databases(server, self.secrets["databases"])
         at = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
