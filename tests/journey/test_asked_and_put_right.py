@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.journeys import Journey, euro
@@ -53,3 +55,21 @@ def test_what_is_put_right_is_judged_again_completely(journey: Journey) -> None:
     assert (again["state"], [each["code"] for each in again["discrepancies"]]) == ("held", ["price.monthly"])
     assert journey.decide(again["case_id"], "cancel").is_success
     journey.becomes(first["id"], "cancelled")
+
+
+def test_a_reviewer_signs_in_and_decides_on_the_pages(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    order = journey.order(journey.body(line, quote={"monthly_change": euro(500)}))
+    journey.case(order["case_id"])
+    address = journey.doors.description["services"]["review"]["url"]
+    path = f"{address}/cases/{order['case_id']}"
+    with httpx.Client(follow_redirects=True) as browser:
+        queue = browser.post(f"{address}/sign-in", data={"key": journey.doors.key("reviewers", "rita")})
+        assert (queue.status_code, queue.url.path) == (200, "/cases")
+        [token, *_] = re.findall(r'name="token" value="([^"]+)"', browser.get(path).text)
+        form = {"token": token, "decision": "apply_published_price", "reason": "published is +11.00"}
+        assert browser.post(f"{path}/decision", data=form).status_code == 200
+    journey.becomes(order["id"], "pending")
+    journey.case_becomes(order["case_id"], "applied")
+    journey.answer(journey.link(line), "no")
+    journey.becomes(order["id"], "cancelled")
