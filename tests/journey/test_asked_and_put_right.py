@@ -49,6 +49,7 @@ def test_what_is_put_right_is_judged_again_completely(journey: Journey) -> None:
     body = journey.body(line, agent="agent-0", quote={"monthly_total": euro(7500)})
     first = journey.order(body)
     assert [each["code"] for each in first["discrepancies"]] == ["agent.unknown", "price.monthly"]
+    journey.doors.until("the case to show its order", lambda: journey.case(first["case_id"])["order"])
     assert journey.decide(first["case_id"], "correct_and_resubmit", corrections={"agent": "agent-17"}).is_success
     journey.case_becomes(first["case_id"], "applied")
     again = journey.view(first["id"])
