@@ -91,6 +91,7 @@ TOPICS = (
             "provisioning": (order_v1.OrderConfirmed, order_v1.OrderCancellationRequested),
             "billing": (order_v1.OrderCompleted,),
             "notification": (
+                order_v1.OrderAcknowledged,
                 order_v1.OrderHeld,
                 order_v1.OrderQuestioned,
                 order_v1.OrderPending,
@@ -98,6 +99,7 @@ TOPICS = (
                 order_v1.OrderCompleted,
                 order_v1.OrderRejected,
                 order_v1.OrderCancelled,
+                order_v1.OrderFailed,
             ),
             "review": (
                 order_v1.OrderHeld,

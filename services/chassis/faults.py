@@ -103,6 +103,12 @@ _TEXTS: dict[str, dict[str, str]] = {
         "de": "der genannte Monatspreis (monthly_total) oder die Änderung (monthly_change) ist erforderlich",
         "en": "the monthly price told (monthly_total) or its change (monthly_change) is required",
     },
+    "webhook.address": {
+        "fr": "une adresse https joignable depuis Internet est attendue, sans nom ni mot de passe",
+        "nl": "een https-adres dat via internet bereikbaar is, wordt verwacht, zonder naam of wachtwoord",
+        "de": "eine aus dem Internet erreichbare https-Adresse wird erwartet, ohne Namen oder Passwort",
+        "en": "an https address that can be reached from the Internet is expected, without a name or password",
+    },
     "reason.blank": {
         "fr": "dites pourquoi : c'est conservé et montré",
         "nl": "zeg waarom: het wordt bewaard en getoond",

@@ -44,6 +44,7 @@ def _keys(doors: Doors, partners: dict[str, Any]) -> None:
         key = doors.key("partners", partner["id"])
         channels = {"channels": partner["channels"]}
         _key(doors, "intake", key, "partner", holder=partner["id"], attributes=channels)
+        _key(doors, "notification", key, "partner", holder=partner["id"])
     for reviewer in partners["reviewers"]:
         key = doors.key("reviewers", reviewer["id"])
         works_for = {"works_for": reviewer["works_for"]}

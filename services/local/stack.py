@@ -156,6 +156,7 @@ class Stack:
                 "NETWORK_URL": f"http://127.0.0.1:{ports['network']}",
                 "SMTP_HOST": "127.0.0.1",
                 "SMTP_PORT": str(ports["smtp"]),
+                "WEBHOOK_PRIVATE_ADDRESSES": "true",
                 "SMS_URL": f"http://127.0.0.1:{ports['mail']}/sms",
             }
             | ({"CLOCK_FILE": str(clock)} if clock.exists() else {})

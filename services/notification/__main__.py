@@ -5,4 +5,4 @@ from services.notification import api, handlers
 from services.notification.settings import Settings
 
 if __name__ == "__main__":
-    Service("notification", Settings(), handlers=handlers, routers=(api.router,)).run()
+    Service("notification", Settings(), handlers=handlers, routers=api.routers).run()

@@ -1,10 +1,13 @@
-"""The calls to the outside: one mail, handed to the mail server, or one text, handed to the SMS gateway."""
+"""The calls to the outside: a mail to the mail server, a text to the SMS gateway, a message to a partner's webhook."""
 
 from __future__ import annotations
 
 import re
+import socket
+from collections import Counter
 from email.message import EmailMessage
 from email.utils import formatdate
+from typing import ClassVar
 
 import aiohttp
 import aiosmtplib
@@ -13,7 +16,8 @@ from pydantic import BaseModel
 from contracts.customer_v1 import Language
 from services.chassis import outside
 from services.chassis.ids import sha256
-from services.chassis.job import TryAgainError
+from services.chassis.job import Job, TryAgainError
+from services.notification import rules
 from services.notification.rules import Letter, Sms
 from services.notification.settings import settings
 
@@ -23,6 +27,11 @@ PERMANENT = 500
 REFUSED = 400
 LATER = frozenset({408, 425, 429})
 """HTTP answers of the SMS gateway: from 400 on it does not take it, and these mean later, like all from 500 on."""
+
+MOST_AT_ONCE = 8
+"""Calls of one webhook under way in this process: a server that is slow keeps no letter from being sent."""
+
+_under_way: Counter[str] = Counter()
 
 _ENHANCED = re.compile(r"^[245]\.\d{1,3}\.\d{1,3}\b")
 
@@ -109,3 +118,81 @@ def _refused(
     if first.code < PERMANENT:
         raise TryAgainError(reason) from error
     return Refused(reason=reason, language=language)
+
+
+class CallWebhook(Job):
+    """Send a message to a webhook for the `tried`-th time since it was made or replayed."""
+
+    name: ClassVar[str] = "notification.webhook"
+    delivery_id: str
+    tried: int = 1
+
+
+class Signed(BaseModel):
+    """A webhook's message, ready to be posted."""
+
+    webhook_id: str
+    url: str
+    headers: dict[str, str]
+    body: str
+
+
+class Answered(BaseModel):
+    """The partner's server answered, whatever that was."""
+
+    status: int
+
+
+class Unanswered(BaseModel):
+    """There was no answer; the reason names no address but the partner's own."""
+
+    reason: str
+
+
+class PrivateAddressError(OSError):
+    """A webhook leads into a network that is not the Internet: nobody makes us call what only we can reach."""
+
+
+async def call_webhook(signed: Signed, job_id: str) -> Answered | Unanswered:
+    """Post a message. Raises TryAgainError where as many calls of this webhook are under way as one may have.
+
+    Its idempotency key is `webhook-id`, which is the same in every attempt, and not this job's id.
+    """
+    del job_id
+    if _under_way[signed.webhook_id] >= MOST_AT_ONCE:
+        message = "the partner's server takes its time"
+        raise TryAgainError(message)
+    _under_way[signed.webhook_id] += 1
+    try:
+        return await _posted(signed)
+    finally:
+        _under_way[signed.webhook_id] -= 1
+
+
+async def _posted(signed: Signed) -> Answered | Unanswered:
+    connector = aiohttp.TCPConnector(socket_factory=_public_socket, force_close=True)
+    patience = aiohttp.ClientTimeout(total=settings.webhook_timeout)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=patience, trust_env=False) as session,
+            session.post(
+                signed.url, data=signed.body.encode(), headers=signed.headers, allow_redirects=False
+            ) as answer,
+        ):
+            return Answered(status=answer.status)
+    except TimeoutError:
+        return Unanswered(reason=f"no answer in {settings.webhook_timeout:g} s")
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return Unanswered(reason=(str(error) or type(error).__name__)[:200])
+
+
+def _public_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Make the socket for one address that a name was resolved to, which is judged here and connected to next.
+
+    So no second look at the name can lead elsewhere (DNS rebinding). Raises PrivateAddressError.
+    """
+    family, kind, protocol, _, place = address
+    if not (settings.webhook_private_addresses or rules.is_public(place[0])):
+        message = "this is no address on the Internet"
+        raise PrivateAddressError(message)
+    return socket.socket(family, kind, protocol)

@@ -1,7 +1,8 @@
-"""What notification does when an order moved: keep a notice, then send it; what cannot be sent becomes a case."""
+"""What notification does when an order moved: letters, of which what cannot be sent becomes a case, and webhooks."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import ClassVar
 
 from contracts.customer_v1 import CustomerRecorded, Language
@@ -10,10 +11,12 @@ from contracts.notice_v1 import NoticeSent, NoticeUndeliverable
 from contracts.offer_v1 import OfferPublished, OfferWithdrawn
 from contracts.order_v1 import (
     Discrepancy,
+    OrderAcknowledged,
     OrderCancelled,
     OrderCompleted,
     OrderConfirmed,
     OrderEvent,
+    OrderFailed,
     OrderHeld,
     OrderPending,
     OrderQuestioned,
@@ -25,17 +28,22 @@ from services.chassis.job import GaveUp, Job, job
 from services.chassis.rows import changed
 from services.chassis.transaction import Places, Transaction
 from services.notification import gateway, pages, rules, store
-from services.notification.gateway import Refused, Sent
-from services.notification.rules import Letter, Notice, Sms
+from services.notification.gateway import Answered, CallWebhook, Refused, Sent, Signed, Unanswered
+from services.notification.rules import Attempt, Letter, Notice, Sms
 from services.notification.settings import settings
-from services.notification.store import CustomerRow, NoticeRow, OfferRow
+from services.notification.store import CustomerRow, DeliveryRow, NoticeRow, OfferRow, WebhookRow
 
 STAGE = "notification"
 AGAIN_REAL_SECONDS = 0.25
+SUCCESS = range(200, 300)
 
 
 class UnknownNoticeError(LookupError):
     """A job names a notice that was never kept."""
+
+
+class UnknownDeliveryError(LookupError):
+    """A job names a delivery that was never kept."""
 
 
 class SendNotice(Job):
@@ -70,49 +78,62 @@ async def go_on_describing(event: OfferWithdrawn, tx: Transaction) -> None:
     """Do nothing: who has an offer that is off sale still reads what it consists of."""
 
 
+@consumes(OrderAcknowledged)
+async def tell_of_waiting(event: OrderAcknowledged, tx: Transaction) -> None:
+    """Tell the partner's webhooks that the order waits for another; nobody gets a letter."""
+    await _tell(tx, event)
+
+
+@consumes(OrderFailed)
+async def tell_of_failure(event: OrderFailed, tx: Transaction) -> None:
+    """Tell the partner's webhooks that the order could not be carried out."""
+    await _tell(tx, event)
+
+
 @consumes(OrderPending)
 async def send_contract_summary(event: OrderPending, tx: Transaction) -> None:
     """Ask the customer: the contract summary with the link to answer goes to the address on file (S2)."""
-    _tell(tx, event)
+    await _tell(tx, event)
 
 
 @consumes(OrderConfirmed)
 async def send_summary_of_signed_contract(event: OrderConfirmed, tx: Transaction) -> None:
     """Send the contract summary to a customer who signed in the shop; whoever answered by its link has it already."""
-    _tell(tx, event)
+    await _tell(tx, event)
 
 
 @consumes(OrderHeld)
 async def tell_partner_of_review(event: OrderHeld, tx: Transaction) -> None:
     """Tell the partner that the order is in review, and why; and whoever's contact on file it gives otherwise."""
-    _tell(tx, event)
+    await _tell(tx, event)
 
 
 @consumes(OrderQuestioned)
 async def ask_partner(event: OrderQuestioned, tx: Transaction) -> None:
     """Hand a reviewer's question to the partner."""
-    _tell(tx, event)
+    await _tell(tx, event)
 
 
 @consumes(OrderCompleted)
 async def tell_of_completion(event: OrderCompleted, tx: Transaction) -> None:
     """Tell the customer what she has and pays now, and the partner that it is done."""
-    _tell(tx, event)
+    await _tell(tx, event)
 
 
 @consumes(OrderRejected)
 async def tell_of_rejection(event: OrderRejected, tx: Transaction) -> None:
     """Tell the partner, and the customer if she was sent a summary."""
-    _tell(tx, event, asked=await store.was_asked(tx, event.order.id))
+    await _tell(tx, event, asked=await store.was_asked(tx, event.order.id))
 
 
 @consumes(OrderCancelled)
 async def tell_of_cancellation(event: OrderCancelled, tx: Transaction) -> None:
     """Tell the partner, and the customer if she was sent a summary."""
-    _tell(tx, event, asked=await store.was_asked(tx, event.order.id))
+    await _tell(tx, event, asked=await store.was_asked(tx, event.order.id))
 
 
-def _tell(tx: Transaction, event: OrderEvent, *, asked: bool = False) -> None:
+async def _tell(tx: Transaction, event: OrderEvent, *, asked: bool = False) -> None:
+    await _call_webhooks(tx, event)
     for notice in rules.notices(event, asked=asked):
         notice_id = tx.same_id("notice", notice.kind, notice.recipient, *filter(None, [notice.customer_id]))
         row = NoticeRow(id=notice_id, order_id=event.order.id, notice=notice, state="waiting", created_at=tx.now)
@@ -221,3 +242,82 @@ def _found(notice: Notice, case_id: str, reason: str) -> DiscrepancyFound:
         agent=order.agent,
         discrepancies=(Discrepancy(code="notice.undeliverable", path=path, given=reason, stage=STAGE),),
     )
+
+
+# --- webhooks -------------------------------------------------------------------------------------------------------
+
+
+class NotWanted(GaveUp):
+    """The webhook for which a message was made is not there any more, or is disabled."""
+
+
+async def _call_webhooks(tx: Transaction, event: OrderEvent) -> None:
+    """Make a message for each webhook of the order's partner that asked for this event."""
+    told = rules.told_as(event)
+    for webhook in await store.webhooks_of(tx, event.order.partner):
+        if webhook.state == "active" and told in webhook.events:
+            delivery = DeliveryRow(
+                id=tx.same_id("webhook", webhook.id),
+                webhook_id=webhook.id,
+                order_id=event.order.id,
+                type=told,
+                body=rules.message(event, tx.now),
+                created_at=tx.now,
+            )
+            tx.add(delivery)
+            tx.schedule(CallWebhook(delivery_id=delivery.id))
+
+
+async def sign(job: CallWebhook, tx: Transaction) -> Signed | GaveUp:
+    """Sign the message with the secrets that are valid now; its timestamp is that of this attempt, in real time."""
+    delivery = await _delivery(tx, job.delivery_id)
+    webhook = await store.webhook(tx, delivery.webhook_id)
+    if webhook is None or webhook.state != "active":
+        return NotWanted(reason="the webhook is disabled" if webhook else "the webhook is gone")
+    timestamp = int(tx.unit.clock.real().timestamp())
+    headers = {
+        "content-type": "application/json",
+        "user-agent": "AsQuoted-Webhooks/1",
+        "webhook-id": delivery.id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": rules.signatures(webhook.secrets, tx.now, delivery.id, timestamp, delivery.body),
+    }
+    return Signed(webhook_id=webhook.id, url=webhook.url, headers=headers, body=delivery.body)
+
+
+@job(
+    CallWebhook,
+    prepare=sign,
+    call=gateway.call_webhook,
+    reads=lambda job: [(DeliveryRow, (job.delivery_id,))],
+)
+async def record_call(job: CallWebhook, answer: Answered | Unanswered | GaveUp, tx: Transaction) -> None:
+    """Keep what a call came to; one without success is repeated over a day, and 410 disables the webhook."""
+    delivery = await _delivery(tx, job.delivery_id)
+    status = answer.status if isinstance(answer, Answered) else None
+    reason = None if isinstance(answer, Answered) else answer.reason
+    attempts = (*delivery.attempts, Attempt(at=tx.now, status=status, reason=reason))
+    pause = rules.next_try(job.tried)
+    if status in SUCCESS:
+        state = "delivered"
+    elif status == HTTPStatus.GONE or isinstance(answer, NotWanted) or pause is None:
+        state = "failed"
+    else:
+        state = "waiting"
+        tx.schedule(job.model_copy(update={"tried": job.tried + 1}), due=tx.now + pause)
+    tx.put(changed(delivery, state=state, attempts=attempts))
+    if status == HTTPStatus.GONE:
+        await _disable(tx, delivery.webhook_id)
+
+
+async def _disable(tx: Transaction, webhook_id: str) -> None:
+    webhook = await tx.get(WebhookRow, webhook_id)
+    if webhook is not None:
+        tx.put(changed(webhook, state="disabled", reason="its server answered 410 Gone"))
+
+
+async def _delivery(tx: Transaction, delivery_id: str) -> DeliveryRow:
+    row = await tx.get(DeliveryRow, delivery_id)
+    if row is None:
+        raise UnknownDeliveryError(delivery_id)
+    return row

@@ -14,7 +14,7 @@ class Settings(ChassisSettings):
 
 
 class MailSettings(BaseSettings):
-    """Where mail and texts go and what stands in them; durations are real seconds.
+    """Where mail and texts go and what stands in them, and how webhooks are called; durations are real seconds.
 
     `sms_url`: an HTTP gateway that takes `{"to": "+32…", "text": "…"}`, with the job's id as `Idempotency-Key`.
     """
@@ -31,6 +31,9 @@ class MailSettings(BaseSettings):
     mail_sender: str = "AsQuoted <noreply@asquoted.example>"
     public_url: str = ""
     link_secret: str = ""
+    webhook_timeout: float = 8.0
+    webhook_private_addresses: bool = False
+    """Whether partners' webhooks may be http and lead into our own network: for tests and a stack on one machine."""
     late_offer_wait: float = 5.0
     late_customer_wait: float = 60.0
 

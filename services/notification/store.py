@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import Column, String, select, tuple_
+from sqlalchemy import Column, Index, String, select, tuple_
 from sqlalchemy.orm import registry
 from sqlmodel import Field, col
 
@@ -15,7 +15,7 @@ from contracts.offer_v1 import Offer, OfferRef
 from services.chassis.database import Json, moment
 from services.chassis.rows import Row
 from services.chassis.transaction import Transaction
-from services.notification.rules import Contact, Notice
+from services.notification.rules import Attempt, Contact, Notice, Secret
 
 
 class Table(Row, registry=registry()):
@@ -107,3 +107,66 @@ async def listed(tx: Transaction, order_id: str | None, after: str | None, limit
         last = select(col(NoticeRow.created_at), col(NoticeRow.id)).where(col(NoticeRow.id) == after)
         statement = statement.where(place > last.scalar_subquery())
     return await tx.select(NoticeRow, statement)
+
+
+class WebhookRow(Table, table=True):
+    """Where a partner's system wants to hear of its orders: `active`, or `disabled` with the reason."""
+
+    __tablename__: ClassVar[str] = "webhook"
+    reference: ClassVar[bool] = True
+    id: str = Field(primary_key=True)
+    partner: str
+    url: str
+    events: tuple[str, ...] = Field(sa_column=Column(Json(tuple[str, ...]), nullable=False))
+    secrets: tuple[Secret, ...] = Field(sa_column=Column(Json(tuple[Secret, ...]), nullable=False))
+    state: str = "active"
+    reason: str | None = None
+    created_at: datetime = moment()
+
+
+class DeliveryRow(Table, table=True):
+    """A message for a webhook, as it is sent each time: `waiting`, `delivered` or `failed`, with what was tried."""
+
+    __tablename__: ClassVar[str] = "delivery"
+    __table_args__ = (Index("delivery_log", "webhook_id", "created_at", "id"),)
+    id: str = Field(primary_key=True)
+    webhook_id: str
+    order_id: str
+    type: str
+    body: str
+    state: str = "waiting"
+    attempts: tuple[Attempt, ...] = Field(default=(), sa_column=Column(Json(tuple[Attempt, ...]), nullable=False))
+    created_at: datetime = moment()
+
+
+async def webhooks_of(tx: Transaction, partner: str) -> list[WebhookRow]:
+    """A partner's webhooks, oldest first; from memory."""
+    return (await tx.reference(WebhookRow, _by_partner)).get(partner, [])
+
+
+def _by_partner(rows: Sequence[WebhookRow]) -> dict[str, list[WebhookRow]]:
+    found: dict[str, list[WebhookRow]] = {}
+    for row in sorted(rows, key=lambda each: (each.created_at, each.id)):
+        found.setdefault(row.partner, []).append(row)
+    return found
+
+
+async def deliveries(
+    tx: Transaction, webhook_id: str, state: str | None, after: str | None, limit: int
+) -> list[DeliveryRow]:
+    """What a webhook was sent, newest first; the id of the last one is the cursor of the next page."""
+    at, name = col(DeliveryRow.created_at), col(DeliveryRow.id)
+    statement = select(DeliveryRow).where(col(DeliveryRow.webhook_id) == webhook_id)
+    statement = statement.order_by(at.desc(), name.desc()).limit(limit)
+    if state:
+        statement = statement.where(col(DeliveryRow.state) == state)
+    if after:
+        last = select(at, name).where(name == after)
+        statement = statement.where(tuple_(at, name) < last.scalar_subquery())
+    return await tx.select(DeliveryRow, statement)
+
+
+async def webhook(tx: Transaction, webhook_id: str) -> WebhookRow | None:
+    """A webhook as it is now; from memory."""
+    found = await tx.reference(WebhookRow, _by_partner)
+    return next((row for rows in found.values() for row in rows if row.id == webhook_id), None)

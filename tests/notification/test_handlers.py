@@ -60,7 +60,7 @@ async def server(mail: MailServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
 @pytest_asyncio.fixture
 async def notification(run_service: RunService) -> AsyncIterator[Service]:
-    async with run_service("notification", handlers, routers=(api.router,), settings=Settings) as service:
+    async with run_service("notification", handlers, routers=api.routers, settings=Settings) as service:
         yield service
 
 

@@ -1,5 +1,5 @@
-"""Notification's doors."""
+"""Notification's doors: contacts of partners, what was told to whom, and partners' webhooks."""
 
-from services.notification.api.notices import router
+from services.notification.api import notices, webhooks
 
-__all__ = ["router"]
+routers = (notices.router, webhooks.router)

@@ -1,4 +1,4 @@
-"""Notification's doors: contacts of partners, and what was told to whom."""
+"""The doors of an operator and the service desk: contacts of partners, and what was told to whom."""
 
 from __future__ import annotations
 
