@@ -146,5 +146,17 @@ def _busy(state: dict[str, Any]) -> list[str]:
 
 def _raise_with_body(answer: httpx.Response) -> None:
     if answer.is_error:
-        message = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text}"
+        message = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {_told(answer)}"
         raise httpx.HTTPStatusError(message, request=answer.request, response=answer)
+
+
+def _told(answer: httpx.Response) -> str:
+    """What the door says is wrong, in words where it is a problem (RFC 9457), else as it stands there."""
+    try:
+        problem = answer.json()
+        faults = [
+            f"{each['detail']} ({each['code']} at {each['pointer'] or '/'})" for each in problem.get("errors", ())
+        ]
+        return f"{problem['code']}: {'; '.join([problem['detail'], *faults])}"
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return answer.text

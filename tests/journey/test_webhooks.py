@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from tests.journeys import Journey
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture

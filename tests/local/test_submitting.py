@@ -13,7 +13,7 @@ import pytest
 
 from services.local.order_files import Line, Result
 from services.local.ports import free_port
-from services.local.submitting import Door, Submission, SubmissionError
+from services.local.submitting import Door, Submission, SubmissionError, idempotency_key
 
 Answer = tuple[int, dict[str, Any] | str, dict[str, str]]
 
@@ -144,6 +144,17 @@ async def test_what_broke_off_is_sent_again_under_the_same_key(partner_door: tup
     assert len(door.asked) == 3
     assert len({key for _, _, key in door.asked}) == 1
     assert waits[0] == f"{url} does not answer; again in 0 s"
+
+
+async def test_an_order_has_the_same_key_in_every_run_and_each_partner_its_own(
+    partner_door: tuple[PartnerDoor, str],
+) -> None:
+    door, url = partner_door
+    for _ in range(2):
+        await send(url, lines("LC-1", "LC-2"), at_once=1)
+    assert len({(reference, key) for _, reference, key in door.asked}) == 2
+    (line,) = lines("LC-1")
+    assert idempotency_key("liege-calls", line) != idempotency_key("gent-calls", line)
 
 
 async def test_a_request_that_is_still_running_is_asked_for_again(partner_door: tuple[PartnerDoor, str]) -> None:
