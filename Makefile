@@ -8,7 +8,7 @@ NONE_CHOSEN := 5
 BENCH_INSTALLED := .venv/bench-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test faults check bench bench-check schemas lock
+.PHONY: help demo up test faults doors check bench bench-check schemas lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-11s %s\n' "$$name" "$$does"; done
@@ -26,6 +26,9 @@ test: check ## check, then every test (ARGS="tests/intake -x" for some)
 
 faults: $(INSTALLED) ## 500 orders while services and brokers are killed (ORDERS=… for another number)
 	@ORDERS=$${ORDERS:-500} $(BIN)/pytest tests/faults -s $(ARGS)
+
+doors: $(INSTALLED) ## more than 5,000 made-up requests: does every door answer as its OpenAPI says? (EXAMPLES=… of each operation)
+	@EXAMPLES=$${EXAMPLES:-200} $(BIN)/pytest tests/journey/test_documented.py -s $(ARGS)
 
 bench: $(BENCH_INSTALLED) ## how fast it is, beside other ways to do the same (ARGS="latency --quick", "--help", …)
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -124,7 +124,12 @@ async def give_events_as_json() -> Response:
     return Response(await asyncio.to_thread(pages.as_json), media_type="application/json")
 
 
-@router.get("/asyncapi.yaml", tags=["events"])
+@router.get(
+    "/asyncapi.yaml",
+    tags=["events"],
+    response_class=Response,
+    responses={200: {"content": {"application/yaml": {"schema": {"type": "object"}}}}},
+)
 async def give_events_as_yaml() -> Response:
     """The same document as YAML."""
     return Response(await asyncio.to_thread(pages.as_yaml), media_type="application/yaml")

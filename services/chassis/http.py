@@ -29,6 +29,38 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 Work = Callable[[Transaction], Awaitable[Result]]
 
+PROBLEM: dict[str, Any] = {
+    "description": "Nothing was done; why (RFC 9457), every fault with its place",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail", "instance", "trace_id", "code"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                    "instance": {"type": "string"},
+                    "trace_id": {"type": "string"},
+                    "code": {"type": "string"},
+                    "errors": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["pointer", "code", "detail"],
+                            "properties": {each: {"type": "string"} for each in ("pointer", "code", "detail")},
+                        },
+                    },
+                },
+            }
+        }
+    },
+}
+"""What every door answers where it does not do what it was asked; a door may document some of it closer."""
+
+REFUSALS: dict[int | str, dict[str, Any]] = {"4XX": PROBLEM, "503": PROBLEM}
+
 ATTEMPTS = 4
 RETRY_AFTER_SECONDS = "2"
 
@@ -98,7 +130,8 @@ async def _tried(doing: Callable[[], Awaitable[Result]]) -> Result:
 
 def make_app(service: Service, *routers: APIRouter) -> FastAPI:
     """Make the application: the service's own doors, and the ones that every service has."""
-    app = FastAPI(title=f"AsQuoted {service.name}", version="1", separate_input_output_schemas=False)
+    title = f"AsQuoted {service.name}"
+    app = FastAPI(title=title, version="1", separate_input_output_schemas=False, responses=REFUSALS)
     app.state.service = service
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -193,7 +226,7 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse(state, 200 if state["ready"] else 503)
 
 
-@_health.get("/metrics")
+@_health.get("/metrics", response_class=PlainTextResponse)
 async def metrics() -> Response:
     """Metrics in Prometheus' text format."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
