@@ -147,3 +147,10 @@ async def test_a_check_is_refused_as_an_order_is(shop: Shop) -> None:
         [{"pointer": "/quantity", "code": "extra_forbidden", "detail": "dieses Feld ist unbekannt"}],
     )
     assert (await check(shop, body | {"agent": "x" * 70000})).status_code == 413
+
+
+@pytest.mark.parametrize("action", [{}, [], None, 1])
+async def test_an_action_that_is_no_word_is_a_fault_of_the_body(shop: Shop, action: Any) -> None:
+    answer = await shop.post(shop.body("sub-1") | {"action": action})
+    assert answer.status_code == 422
+    assert "/action" in [each["pointer"] for each in answer.json()["errors"]]

@@ -179,6 +179,31 @@ async def test_a_new_customer_is_shown_no_today(shop: Shop, url: str, browse: Br
         assert await violations(page) == []
 
 
+async def test_a_new_customers_yes_takes_the_code_from_her_phone(shop: Shop, url: str, browse: Browse) -> None:
+    new = {"name": "New", "email": "code@example.org", "phone": "+32470000002"}
+    quote = {"monthly_total": {"amount": 8100, "currency": "EUR"}}
+    order_id, link = await asked(
+        shop, url, action="add", channel="telesales", subscription_id=None, customer=new, quote=quote, language="nl"
+    )
+    secret = shop.service.settings.link_secret
+    code = links.code(secret, links.read(secret, link.rpartition("/")[2]))
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    async with browse("phone", javascript=False) as page:
+        await page.goto(link)
+        await page.locator("#code").fill(wrong)
+        await page.locator("button[value=yes]").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Deze code klopt niet.")
+        await shop.becomes(order_id, "pending")
+        async with door(shop.service) as client:
+            arabic = code.translate({ord("0") + each: 0x660 + each for each in range(10)})
+            answer = await client.post(link.removeprefix(url), data={"answer": "yes", "code": arabic})
+        assert answer.status_code == 422
+        await page.locator("#code").fill(f"{code[:3]} {code[3:]}")
+        await page.locator("button[value=yes]").click()
+        await expect(page.get_by_role("status")).to_contain_text("U zei ja op 20 november 2026")
+    await shop.becomes(order_id, "inProgress")
+
+
 async def test_the_page_is_in_the_customers_language_or_in_the_one_she_chooses(
     shop: Shop, url: str, browse: Browse
 ) -> None:

@@ -130,7 +130,7 @@ def _customer_faults(action: object, customer: object) -> list[tuple[str, str]]:
 
 
 def _quote_faults(action: object, quote: object) -> list[tuple[str, str]]:
-    if not isinstance(quote, dict) or action not in {"add", "modify"}:
+    if not isinstance(quote, dict) or action not in ("add", "modify"):  # no set: it may be an object
         return []
     total, change = quote.get("monthly_total"), quote.get("monthly_change")
     if action == "add" and total is None:

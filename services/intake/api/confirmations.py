@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, replace
+from string import digits
 from typing import Annotated, Any, Literal, cast, get_args
 
 from fastapi import APIRouter, Form, Request
@@ -124,7 +125,7 @@ def _has_code(request: Request, confirmation: ConfirmationRow, form: AnswerForm)
     if not confirmation.code_required:
         return True
     code = links.code(service_of(request).settings.link_secret, confirmation.id)
-    return hmac.compare_digest(code, "".join(filter(str.isdecimal, form.code)))
+    return hmac.compare_digest(code, "".join(each for each in form.code if each in digits))
 
 
 async def _without_code(tx: Transaction, question: Question, form: AnswerForm) -> Question:
