@@ -28,7 +28,7 @@ faults: $(INSTALLED) ## 500 orders while services and brokers are killed (ORDERS
 	@ORDERS=$${ORDERS:-500} $(BIN)/pytest tests/faults -s $(ARGS)
 
 doors: $(INSTALLED) ## more than 5,000 made-up requests: does every door answer as its OpenAPI says? (EXAMPLES=… of each operation)
-	@EXAMPLES=$${EXAMPLES:-200} $(BIN)/pytest tests/journey/test_documented.py -s $(ARGS)
+	@EXAMPLES=$${EXAMPLES:-100} $(BIN)/pytest tests/journey/test_documented.py -s $(ARGS)
 
 bench: $(BENCH_INSTALLED) ## how fast it is, beside other ways to do the same (ARGS="latency --quick", "--help", …)
 	@$(BIN)/python -m tests.bench $(ARGS)
