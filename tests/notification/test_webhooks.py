@@ -205,6 +205,18 @@ async def test_what_is_refused_is_sent_again_over_a_day_and_then_given_up(
 
 
 @pytest.mark.usefixtures("unhurried")
+async def test_the_next_call_is_due_when_the_pause_after_the_last_is_over(
+    partner: httpx.AsyncClient, partner_server: PartnerServer, publish: Publish
+) -> None:
+    webhook = await registered(partner, partner_server.url)
+    partner_server.statuses = [500]
+    await publish(HELD)
+    [attempt] = (await ended(partner, webhook, "waiting", 1))["attempts"]
+    due_at = (await partner.get("/readyz")).json()["jobs"]["next_due_at"]
+    assert datetime.fromisoformat(due_at) - datetime.fromisoformat(attempt["at"]) == timedelta(hours=1)
+
+
+@pytest.mark.usefixtures("unhurried")
 async def test_what_is_on_its_way_is_not_replayed(
     partner: httpx.AsyncClient, partner_server: PartnerServer, publish: Publish
 ) -> None:
