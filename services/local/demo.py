@@ -158,8 +158,8 @@ class Demo:
         cases = self.doors.until("the case", lambda: self._cases_of(place, rita))
         self.doors.quiet()
         cases = self._cases_of(place, rita)
-        shown = f"GET /v1/cases?code=message.unreadable, case {cases[0]['id']}"
-        self._check(len(cases) == 1, "They are exactly one case.", shown)
+        shown = ("GET /v1/cases?code=message.unreadable", f"case {cases[0]['id']}")
+        self._check(len(cases) == 1, "They are exactly one case.", *shown)
         letters = _of(read_all(self.doors.description["kafka"], ["dead-letters"]), MessageDeadLettered)
         services = sorted(each.event.service for each in letters)  # type: ignore[union-attr]
         self._said(f"Told by {', '.join(services)}.", _places(letters))
