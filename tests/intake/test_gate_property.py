@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -236,6 +237,7 @@ def _plain(value: object) -> object:
     return (value["monthly"]["amount"], value["months"]) if isinstance(value, dict) else value
 
 
+@pytest.mark.timeout(240)
 @settings(max_examples=1500, deadline=None)
 @given(cases())
 def test_the_gate_finds_what_the_naive_oracle_finds(case: Case) -> None:
