@@ -77,6 +77,7 @@ class Offsets:
         except (KafkaError, TimeoutError) as error:
             # Rebalanced or away meanwhile: the next owner reads the records again and drops them as repeats.
             log.warning("offsets.not-committed", error=repr(error))
+            self._handled = {**handled, **self._handled}
 
 
 class BrokerAwayError(Exception):

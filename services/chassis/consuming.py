@@ -51,7 +51,7 @@ class LeftUndoneError(Exception):
 
 
 class ConsumerStoppedError(Exception):
-    """The consumer is stopped until an operator resumes it."""
+    """An operator has to resume the consumer."""
 
 
 class TooManyFailuresError(Exception):
@@ -59,7 +59,6 @@ class TooManyFailuresError(Exception):
 
     def __init__(self, handled: int) -> None:
         """Remember how far the batch may go."""
-        super().__init__(handled)
         self.handled = handled
 
 
@@ -186,15 +185,30 @@ class Consumer:
         try:
             return await self._batch(items)
         except TooManyFailuresError as error:
-            return await self._batch(items[: error.handled], stop=True)
+            last = items[: error.handled]
         except SQLAlchemyError as error:
             if is_infrastructure(error):
                 raise
             if len(items) == 1:
                 return await (self._refused(items[0], error) if again else self._bisected(items, again=True))
+            last = []
+        if last:
+            return await self._last(last)
         half = len(items) // 2
         first = await self._bisected(items[:half])
         return first if first < half else first + await self._bisected(items[half:])
+
+    async def _last(self, items: Sequence[Item]) -> int:
+        """Handle a batch and stop the consumer; where the database refuses that, only stop."""
+        try:
+            return await self._batch(items, stop=True)
+        except SQLAlchemyError as error:
+            if is_infrastructure(error):
+                raise
+        async with self._connections.use() as connection:
+            await _stop_consumer(connection)
+            await connection.commit()
+        raise ConsumerStoppedError
 
     async def _batch(self, items: Sequence[Item], *, stop: bool = False) -> int:
         async with self._connections.use() as connection:

@@ -271,9 +271,12 @@ class Transaction:
     def put(self, row: Row) -> None:
         """Write a row, whether it is there or not."""
         place = bulk.place(row)
-        self.changes.deleted.discard(place)
         self.changes.rows[place] = row
-        (self.changes.added if place in self.changes.added else self.changes.changed)[place] = row
+        if place in self.changes.added:
+            self.changes.added[place] = row
+            return
+        self.changes.deleted.discard(place)
+        self.changes.changed[place] = row
 
     def delete(self, row: Row) -> None:
         """Take a row away."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contracts.case_v1 import CaseDecided, Corrections
 from contracts.dead_letter_v1 import DiscrepancyFound
 from contracts.invoice_v1 import ChargeHeld, ChargesStarted
+from contracts.money import CurrencyMismatchError
 from contracts.offer_v1 import OfferPublished, OfferWithdrawn, Price
 from contracts.order_v1 import (
     Discrepancy,
@@ -91,19 +92,23 @@ async def keep_charges(
 async def hold_change(
     event: ChangeHeld, tx: Transaction
 ) -> list[OrderHeld | OrderPending | OrderConfirmed | DiscrepancyFound]:
-    """Hold an order that provisioning stopped; where only the version moved, judge it anew and ask again."""
+    """Hold an order that provisioning stopped; where only the version moved, judge it anew and ask again.
+
+    Who is cancelling it is not asked again: provisioning answers the cancellation next.
+    """
     row = await _order(tx, event.order_id)
     if event.case_id is not None:
-        life.held_by(tx, row, event.discrepancies, event.case_id, "provisioning")
+        _held(tx, row, event, "provisioning")
         return []
-    await life.assess_stopped(tx, row, event.subscription_version)
+    if row.state != "assessingCancellation" and not store.is_final(row.state):
+        await life.assess_stopped(tx, row, event.subscription_version)
     return []
 
 
 @consumes(ChangeFailed)
 async def hold_failed(event: ChangeFailed, tx: Transaction) -> list[OrderHeld]:
     """Hold an order that the network refused."""
-    life.held_by(tx, await _order(tx, event.order_id), event.discrepancies, event.case_id, "provisioning")
+    _held(tx, await _order(tx, event.order_id), event, "provisioning")
     return []
 
 
@@ -122,8 +127,14 @@ async def finish_cancellation(event: ChangeCancelled, tx: Transaction) -> list[O
 @consumes(ChargeHeld)
 async def hold_charge(event: ChargeHeld, tx: Transaction) -> list[OrderHeld]:
     """Hold an order that billing does not charge."""
-    life.held_by(tx, await _order(tx, event.order_id), event.discrepancies, event.case_id, "billing")
+    _held(tx, await _order(tx, event.order_id), event, "billing")
     return []
+
+
+def _held(tx: Transaction, row: OrderRow, event: ChangeHeld | ChangeFailed | ChargeHeld, by: str) -> None:
+    """Hold an order for the case that its executor opened; one that has ended meanwhile stays ended."""
+    if event.case_id is not None and not store.is_final(row.state):
+        life.held_by(tx, row, event.discrepancies, event.case_id, by)
 
 
 @consumes(CaseDecided)
@@ -177,12 +188,19 @@ async def _correct(tx: Transaction, row: OrderRow, event: CaseDecided) -> None:
 
 
 async def _decide_price(tx: Transaction, row: OrderRow, event: CaseDecided) -> None:
+    """Fix the price of a decision; where there is none to honour the order stays held, and its case is open again."""
     honours = event.decision == "honour_quote"
+    try:
+        price = await _honoured(tx, row) if honours else None
+    except (rules.NothingToHonourError, CurrencyMismatchError):
+        resolved = sorted(set(row.resolved) - set(event.codes))
+        life.held_by(tx, changed(row, resolved=resolved), row.discrepancies, event.case_id, event.reviewer)
+        return
     decision = PriceDecision(
         kind="honour_quote" if honours else "apply_published_price",
         case_id=event.case_id,
         reviewer=event.reviewer,
-        honoured=await _honoured(tx, row) if honours else None,
+        honoured=price,
     )
     if not (row.order.decision and row.order.decision.honoured):  # an honoured quote stays, whatever else is decided
         row = changed(row, order=row.order.model_copy(update={"decision": decision}))

@@ -283,7 +283,7 @@ async def start(tx: Transaction, row: OrderRow, by: str, medium: str) -> OrderRo
 async def complete(tx: Transaction, row: OrderRow) -> OrderRow:
     """Complete an order once what was changed is charged: both of the same subscription version."""
     done = row.changed_version is not None and row.changed_version == row.charged_version
-    if not done:
+    if not done or store.is_final(row.state):  # what is said again about an end changes nothing
         tx.put(row)
         return row
     if row.state != "inProgress":  # its clock ran out meanwhile, or a cancellation came too late

@@ -88,6 +88,26 @@ async def test_what_one_transaction_puts_deletes_and_puts_again_is_seen_as_decid
     assert await notes_of(engine) == {"a": "three", "b": "three"}
 
 
+async def test_a_row_deleted_and_made_anew_in_one_transaction_is_written_once(engine: AsyncEngine) -> None:
+    async with connections_of(engine).use() as connection:
+        unit = UnitOfWork("tests", connection, Clock())
+        first = unit.transaction(CAUSE)
+        first.add(Thing(id="a", note="one"))
+        unit.absorb(first)
+        await unit.commit()
+    async with connections_of(engine).use() as connection:
+        unit = UnitOfWork("tests", connection, Clock())
+        second = unit.transaction(CAUSE)
+        found = await second.get(Thing, "a")
+        assert found is not None
+        second.delete(found)
+        second.add(Thing(id="a", note="two"))
+        second.put(Thing(id="a", note="three"))
+        unit.absorb(second)
+        await unit.commit()
+    assert await notes_of(engine) == {"a": "three"}
+
+
 async def test_a_row_that_is_there_cannot_be_added_again_by_a_later_handler_of_the_batch(engine: AsyncEngine) -> None:
     async with connections_of(engine).use() as connection:
         unit = UnitOfWork("tests", connection, Clock())

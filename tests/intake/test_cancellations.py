@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts.order_v1 import OrderCancellationRequested, OrderCancelled, OrderHeld
-from contracts.subscription_v1 import ChangeCancelled
-from tests.intake.shop import GENT, LIEGE, Shop
+from contracts.order_v1 import Discrepancy, OrderCancellationRequested, OrderCancelled, OrderHeld
+from contracts.subscription_v1 import ChangeCancelled, ChangeHeld, SubscriptionChanged
+from tests.intake.shop import GENT, LIEGE, Shop, trio
 
 REASON = "the customer called back"
 
@@ -46,6 +46,41 @@ async def test_an_order_on_its_way_is_asked_to_stop(shop: Shop) -> None:
     await shop.becomes(order["id"], "cancelled")
     again = await cancel(shop, order)
     assert (again.status_code, again.json()["code"]) == (409, "order.ended")
+
+
+async def test_who_cancels_is_not_asked_again_where_the_version_moved_meanwhile(shop: Shop) -> None:
+    contract = await shop.upload(b"signed before it moved")
+    order = await shop.order(shop.body(await shop.line(), contract))
+    await shop.confirmed(order["id"])
+    assert (await cancel(shop, order)).json()["state"] == "assessingCancellation"
+    about: dict[str, Any] = {"order_id": order["id"], "subscription_id": order["subscription_id"]}
+    await shop.publish(ChangeHeld(**about, subscription_version=2), ChangeCancelled(**about))
+    await shop.becomes(order["id"], "cancelled")
+    assert [each.type for each in await shop.said(order["id"], 3)] == [
+        "order.confirmed.v1",
+        "order.cancellation-requested.v1",
+        "order.cancelled.v1",
+    ]
+
+
+async def test_what_is_said_of_an_order_that_has_ended_changes_nothing_and_parks_nothing(shop: Shop) -> None:
+    contract = await shop.upload(b"signed and done")
+    order = await shop.order(shop.body(await shop.line(), contract))
+    confirmed = (await shop.confirmed(order["id"])).order
+    await shop.done(confirmed)
+    await shop.becomes(order["id"], "completed")
+    found = (Discrepancy(code="order.conflict", path="/order", stage="provisioning"),)
+    about: dict[str, Any] = {"order_id": order["id"], "subscription_id": order["subscription_id"]}
+    await shop.publish(ChangeHeld(**about, case_id="case-late", discrepancies=found))
+    again = SubscriptionChanged(
+        subscription=trio(order["subscription_id"], 2), order=confirmed, effective_at=confirmed.received_at
+    )
+    await shop.publish(again)
+    following = await shop.order(shop.body(order["subscription_id"], await shop.upload(b"another")))
+    await shop.said(following["id"], 1)
+    assert (await shop.becomes(order["id"], "completed"))["state"] == "completed"
+    assert await shop.has("SELECT count(*) = 0 FROM parked_key")
+    assert len(await shop.said(order["id"], 2)) == 2
 
 
 async def test_a_completed_order_is_undone_by_another_which_the_answer_names(shop: Shop) -> None:

@@ -614,10 +614,15 @@ HONOURED: dict[str, tuple[dict[str, Any], Money | None, Price]] = {
         euro(7000),
         _price(8100),
     ),
+    "a total without a promotion is never exceeded after the published one": (
+        {**SHOP_ORDER, "quote": Quote(monthly_total=euro(8000))},
+        euro(7000),
+        _price(7500, 8000, months=6),
+    ),
     "the published promotion that was not told": (
         {**SHOP_ORDER, "quote": Quote(monthly_total=euro(7000))},
         euro(7000),
-        _price(7000, 8100, months=6),
+        _price(7000),
     ),
     "a promotion for longer than published": (
         {**SHOP_ORDER, "quote": Quote(monthly_total=euro(7500), promotion=promotion(-600, 12))},
@@ -657,6 +662,12 @@ def test_honours_the_lowest_quote_and_never_above_the_published_price(name: str)
     changes, current, price = HONOURED[name]
     told = order(**changes)
     assert rules.honoured(told, _codes_of(publications(), told.offer_code or ""), current) == price
+
+
+def test_honours_no_price_below_nothing() -> None:
+    told = order(quote=Quote(monthly_change=euro(-8000)))
+    with pytest.raises(rules.NothingToHonourError):
+        rules.honoured(told, _codes_of(publications(), told.offer_code or ""), euro(7000))
 
 
 def test_honours_nothing_for_an_offer_that_was_not_on_sale() -> None:

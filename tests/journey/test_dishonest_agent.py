@@ -87,6 +87,7 @@ def test_another_channels_promotion_is_not_the_callers(journey: Journey) -> None
     by_telephone = journey.order(journey.body(line, channel="shop", quote=SHOP))
     assert codes(by_telephone) == ["channel.not-allowed", "evidence.missing"]
     journey.decide(by_telephone["case_id"], "reject")
+    journey.becomes(by_telephone["id"], "rejected")
     as_if_in_the_shop = journey.body(line, agent="agent-21", channel="shop", quote=SHOP)
     unsigned = journey.order(as_if_in_the_shop, partner="gent-calls")
     assert codes(unsigned) == ["evidence.missing"]
@@ -176,7 +177,14 @@ def test_the_agents_own_address_gets_no_link_and_the_customer_is_told(journey: J
 def test_a_partners_address_is_no_new_customers(journey: Journey) -> None:
     body = journey.new_customer_body()
     body["customer"]["email"] = "Orders@liege-calls.example"
-    assert codes(journey.order(body)) == ["contact.unverified"]
+    first = journey.order(body)
+    assert codes(first) == ["contact.unverified"]
+    assert journey.decide(first["case_id"], "reject").is_success
+    journey.becomes(first["id"], "rejected")
+
+    customer = {**body["customer"], "id": first["customer_id"]}  # as if she were on file by now
+    again = journey.order({**body, "partner_reference": f"{body['partner_reference']}-2", "customer": customer})
+    assert codes(again) == ["contact.unverified"]
 
 
 def test_a_contract_proves_one_sale(journey: Journey) -> None:

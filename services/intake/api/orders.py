@@ -193,8 +193,11 @@ def ordered(tx: Transaction, form: OrderForm, seller: Principal) -> Order:
 
 
 async def _record(tx: Transaction, form: OrderForm, met: Met, customer_id: str) -> None:
-    """Put a new customer on file, by the agent's word. A contact that is on file is never changed by an order."""
-    if form.action != "add" or (form.customer.id and await tx.get(CustomerRow, customer_id)):
+    """Put a new customer on file, by the agent's word. A contact that is on file is never changed by an order.
+
+    Who comes with a contact that is another's or an agent's is not put on file: the next order would find it there.
+    """
+    if form.action != "add" or met.reception.contacts or (form.customer.id and await tx.get(CustomerRow, customer_id)):
         return
     customer = _new_customer(customer_id, form.customer, form.language)
     tx.add(CustomerRow(id=customer_id, customer=customer, verified=False))

@@ -240,7 +240,8 @@ def honoured(order: Order, publications: Iterable[Publication], current: Money |
     """The price that honours a quote: never above the published price, of contradictory quotes the lowest.
 
     A part that was not quoted is the published one; a quoted promotion that was never published is not honoured twice:
-    the quoted total already holds it.
+    the quoted total already holds it. A total that was told without a promotion is never exceeded, whatever promotion
+    was published. Raises NothingToHonourError where no version was on sale, or less than nothing was told.
     """
     offer = resolve(order, publications)
     if isinstance(offer, str):
@@ -250,12 +251,16 @@ def honoured(order: Order, publications: Iterable[Publication], current: Money |
     told = [quote, *(each.quote for each in order.earlier_quotes)]
     totals = [published.monthly_total, *(total for each in told for total in _quoted_totals(each, current, currency))]
     total = min(totals, key=lambda each: each.amount)
-    below_full = Money(amount=total.amount - published.monthly_full.amount, currency=total.currency)
+    if total.amount < 0:
+        raise NothingToHonourError(f"{order.id}: {total.amount} a month was told")
+    lasting = [total for each in told if not each.promotion for total in _quoted_totals(each, current, currency)]
+    full = min((published.monthly_full, *lasting), key=lambda each: each.amount)
+    below_full = Money(amount=total.amount - full.amount, currency=total.currency)
     months = max((each.months for each in (quote.promotion, published.promotion) if each), default=None)
     told_once = quote.one_off if quote.one_off and quote.one_off.currency == currency else published.one_off
     return Price(
         monthly_total=total,
-        monthly_full=published.monthly_full if months else total,
+        monthly_full=full if months else total,
         one_off=min((published.one_off, told_once), key=lambda each: each.amount),
         promotion=Promotion(monthly=below_full, months=months) if months and below_full.amount else None,
     )
