@@ -201,13 +201,22 @@ def clock_show(stack: StackFile = DEFAULT_STACK_FILE) -> None:
 
 @consumers_app.callback(invoke_without_command=True)
 def consumers(context: typer.Context, stack: StackFile = DEFAULT_STACK_FILE, as_json: AsJson = False) -> None:
-    """Show how far each service is: lag, last poll, parked keys, dead letters, unsent events and jobs."""
+    """Show how far each service is: lag, last poll, parked keys, dead letters, unsent events and jobs.
+
+    The exit code is 1 where a service is away, stopped or not ready.
+    """
     if context.invoked_subcommand is not None:
         return
     states = Doors.of(stack).readiness()
     if as_json:
         print_json(states)
-        return
+    else:
+        _show_consumers(states)
+    if not all(state["ready"] for state in states.values()):
+        raise typer.Exit(1)
+
+
+def _show_consumers(states: dict[str, dict[str, Any]]) -> None:
     figures = ("lag", "last poll", "parked keys", "dead letters", "unsent", "jobs due", "jobs failed")
     table = Table("service", "state", *(Column(each, justify="right") for each in figures))
     for name, state in states.items():

@@ -116,7 +116,7 @@ async def test_the_consumer_in_node_reads_what_the_catalogue_tells_and_nothing_t
     expected = await told(run_service, kafka, read_topic, "FOR-NODE")
     group = f"price-list-{uuid.uuid4()}"
     file = node / f"{group}.mjs"  # where its packages are found
-    file.write_text(program("js").replace("price-list", group), encoding="utf-8")
+    file.write_text(program("js").replace("price-list-node", group), encoding="utf-8")
     try:
         async with started("node", file, kafka.bootstrap, cwd=node) as lines:
             await once_each(lines, expected)

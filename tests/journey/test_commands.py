@@ -69,6 +69,20 @@ def test_the_audit_is_a_table_or_json_and_exits_with_0_where_all_is_well(stack: 
 
 
 @pytest.mark.usefixtures("journey")
+def test_consumers_ends_with_1_where_a_service_is_away(stack: Stack) -> None:
+    assert stack.supervisor is not None
+    assert asquoted(stack, "consumers").returncode == 0
+    stack.supervisor.pause_restart("billing")
+    try:
+        stack.supervisor.kill("billing")
+        for words in (("consumers",), ("consumers", "--json")):
+            gone = asquoted(stack, *words)
+            assert (gone.returncode, "billing" in gone.stdout) == (1, True)
+    finally:
+        stack.supervisor.resume_restart("billing")
+        stack.supervisor.wait_ready(["billing"])
+
+
 def test_consumers_are_listed_for_people_and_for_programs(stack: Stack) -> None:
     states = json.loads(asquoted(stack, "consumers", "--json").stdout)
     assert (set(states), states["billing"]["ready"]) == (set(SERVICES), True)
