@@ -21,7 +21,7 @@ from services.catalogue.rules import Candidate, Fault
 from services.catalogue.settings import Settings
 from services.catalogue.store import OfferRow
 from services.chassis.faults import preferred_language, translated
-from services.chassis.http import Problem, service_of, transact
+from services.chassis.http import Problem, received, service_of, transact
 from services.chassis.keys import allow
 from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
@@ -142,16 +142,12 @@ def _known(rows: list[OfferRow], code: str) -> list[OfferRow]:
 
 
 async def _read(request: Request) -> Sent:
-    """Read the body, as its content type says. Raises Problem 413 or 415."""
+    """Read the body, as its content type says. Raises Problem 415, or HTTPException 413."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (*JSON_TYPES, *YAML_TYPES):
         raise Problem(415, "request.media-type", f"send {' or '.join((*JSON_TYPES, *YAML_TYPES))}")
-    limit, body = cast("Settings", service_of(request).settings).body_bytes, bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise Problem(413, "request.too-large", f"at most {limit} bytes")
-    sent = await asyncio.to_thread(_yaml if kind in YAML_TYPES else _json, bytes(body))
+    body = await received(request, cast("Settings", service_of(request).settings).body_bytes)
+    sent = await asyncio.to_thread(_yaml if kind in YAML_TYPES else _json, body)
     return replace(sent, language=preferred_language(request.headers.get("accept-language", "")))
 
 

@@ -61,6 +61,8 @@ PROBLEM: dict[str, Any] = {
 
 REFUSALS: dict[int | str, dict[str, Any]] = {"4XX": PROBLEM, "503": PROBLEM}
 
+MOST_BYTES = 1024 * 1024
+"""Of a body, at every door that does not say otherwise with `received`."""
 ATTEMPTS = 4
 RETRY_AFTER_SECONDS = "2"
 
@@ -86,6 +88,12 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
         self.errors = errors
         self.headers = headers
         self.members = members
+
+
+async def received(request: Request, most: int) -> bytes:
+    """Read a body as it is, and no more of it than `most` bytes. Raises HTTPException 413."""
+    request.state.most_bytes = most
+    return await request.body()
 
 
 def service_of(request: Request) -> Service:
@@ -175,7 +183,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     raised = cast("HTTPException", error)
-    code = {404: "resource.unknown", 405: "method.not-allowed"}.get(raised.status_code, "request.refused")
+    known = {404: "resource.unknown", 405: "method.not-allowed", 413: "body.too-large"}
+    code = known.get(raised.status_code, "request.refused")
     return problem_response(
         request, Problem(raised.status_code, code, str(raised.detail), headers=dict(raised.headers or {}))
     )
@@ -187,7 +196,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 class _Traced:
-    """Gives every request a trace, counts the answers, and says the trace in what is logged meanwhile."""
+    """Gives every request a trace and a limit, counts the answers, and says the trace in what is logged meanwhile."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -198,7 +207,17 @@ class _Traced:
             return
         given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), "")
         traceparent = given if telemetry.trace_id(given) else new_traceparent()
-        scope.setdefault("state", {})["traceparent"] = traceparent
+        state = scope.setdefault("state", {})
+        state |= {"traceparent": traceparent, "most_bytes": MOST_BYTES}
+        taken = 0
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > state["most_bytes"]:
+                raise HTTPException(413, f"at most {state['most_bytes']} bytes")
+            return message
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -207,7 +226,7 @@ class _Traced:
             await send(message)
 
         with telemetry.about(None, traceparent):
-            await self._app(scope, receive, counted)
+            await self._app(scope, limited, counted)
 
 
 _health = APIRouter(tags=["health"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Form, Request
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select, text, update
 
@@ -14,7 +15,7 @@ from contracts.order_v1 import OrderConfirmed
 from services.chassis import service as service_module
 from services.chassis.consuming import consumes
 from services.chassis.database import ApiKey
-from services.chassis.http import Problem, transact
+from services.chassis.http import MOST_BYTES, Problem, received, transact
 from services.chassis.ids import sha256
 from services.chassis.keys import Principal, allow
 from services.chassis.service import Service
@@ -66,6 +67,18 @@ async def count(thing_id: str, request: Request) -> dict[str, int]:
     return {"times": await transact(request, work)}
 
 
+@router.post("/v1/form")
+async def answered(answer: Annotated[str, Form()]) -> str:
+    """Take a form."""
+    return answer
+
+
+@router.post("/v1/file")
+async def put_file(request: Request) -> int:
+    """Take a body as it is, and less of it than other doors."""
+    return len(await received(request, MOST_BYTES // 3))
+
+
 @router.get("/v1/secret")
 async def secret(principal: Annotated[Principal, Depends(allow("partner", "reviewer"))]) -> dict[str, Any]:
     """Say who came in."""
@@ -99,6 +112,23 @@ async def test_a_key_whose_hash_was_given_is_never_known_to_the_service(service:
         assert (await client.post("/v1/keys", json=body)).json() == {"sha256": body["sha256"]}
     async with door(service, "known to rita alone") as client:
         assert (await client.get("/v1/secret")).json()["holder"] == "rita"
+
+
+@pytest.mark.parametrize("path", ["/v1/things", "/v1/form", "/v1/file"])
+async def test_of_a_body_that_is_too_large_no_more_is_read_than_tells_so(service: Service, path: str) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 64:
+            sent += 1
+            yield b"x" * (MOST_BYTES // 4)
+
+    kind = "application/x-www-form-urlencoded" if path == "/v1/form" else "application/json"
+    async with door(service) as client:
+        refused = await client.post(path, content=endless(), headers={"content-type": kind})
+    assert (refused.status_code, refused.json()["code"]) == (413, "body.too-large")
+    assert sent == (2 if path == "/v1/file" else 5)
 
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Basic abc"}, {"authorization": "Bearer nobodys"}])

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from contracts import things
 from contracts.customer_v1 import Language
 from contracts.offer_v1 import OfferRef
 from contracts.order_v1 import EarlierQuote, Order, Quote
@@ -154,7 +155,7 @@ def test_completion_says_what_she_has_and_pays_now(language: Language) -> None:
         assert "75.00" in shown
         assert "81.00" in shown
         assert "70.00" not in shown
-        assert texts.THINGS["tv-bouquet"][language] in body
+        assert things.THINGS["tv-bouquet"][language] in body
         assert "confirm" not in body
 
 
@@ -197,7 +198,7 @@ def test_what_has_no_translation_is_shown_as_it_is() -> None:
 
 
 def test_every_text_is_there_in_every_language() -> None:
-    tables = (texts.SUBJECTS, texts.INTROS, texts.PARTNER, texts.WORDS, texts.THINGS, texts.LEVELS)
+    tables = (texts.SUBJECTS, texts.INTROS, texts.PARTNER, texts.WORDS, things.THINGS, things.LEVELS)
     assert [
         (name, language)
         for table in tables

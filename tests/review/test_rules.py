@@ -220,6 +220,17 @@ def test_only_the_codes_that_are_named_have_to_fit() -> None:
     assert decisions.unfit(both, "honour_quote", ("price.change",), confirmed=False) is None
 
 
+def test_a_quote_is_honoured_as_a_whole_or_not_at_all() -> None:
+    both = case("price.change", "price.one-off")
+    assert decisions.unfit(both, "honour_quote", ("price.change", "price.one-off"), confirmed=False) is None
+    assert decisions.unfit(both, "apply_published_price", ("price.change",), confirmed=False) is None
+    part = decisions.unfit(both, "honour_quote", ("price.change",), confirmed=False)
+    assert part is not None
+    assert (part.pointer, part.why) == ("/codes", "whole-quote")
+    published = case("price.change").model_copy(update={"decisions": (made("apply_published_price"),)})
+    assert decisions.unfit(published, "honour_quote", ("price.change",), confirmed=False) is not None
+
+
 @pytest.mark.parametrize("decision", ["reject", "cancel", "honour_quote", "apply_published_price"])
 def test_decisions_about_an_order_do_not_fit_a_message(decision: Decision) -> None:
     assert decisions.unfit(technical("billing"), decision, ("message.unreadable",), confirmed=False) is not None

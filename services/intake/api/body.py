@@ -6,14 +6,12 @@ import json
 from datetime import UTC
 from typing import Annotated, Any, Literal
 
-from fastapi import Request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from contracts.customer_v1 import Language
 from contracts.offer_v1 import Action, Channel
 from contracts.order_v1 import Quote
 from services.chassis.faults import Fault, translated
-from services.chassis.http import Problem
 
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Moment = Annotated[AwareDatetime, Strict(), AfterValidator(lambda at: at.astimezone(UTC))]
@@ -70,16 +68,6 @@ class FaultyBodyError(ValueError):
         """Keep the faults."""
         super().__init__(f"{len(faults)} faults")
         self.faults = faults
-
-
-async def received(request: Request, limit: int) -> bytes:
-    """Read the body, and no more of it than the limit in bytes. Raises Problem 413."""
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > limit:
-            raise Problem(413, "body.too-large", f"at most {limit} bytes")
-    return bytes(raw)
 
 
 def read_order(raw: bytes, language: str) -> OrderForm:

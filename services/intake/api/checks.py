@@ -9,13 +9,13 @@ from fastapi import APIRouter, Request
 from contracts.order_v1 import Discrepancy, Order
 from contracts.subscription_v1 import lost
 from services.chassis import keys
-from services.chassis.http import Problem, transact
+from services.chassis.http import Problem, received, transact
 from services.chassis.keys import Principal
 from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
 from services.intake import life, rules, store
 from services.intake.api import examples, reception
-from services.intake.api.body import OrderForm, received
+from services.intake.api.body import OrderForm
 from services.intake.api.orders import SELLERS, likely_seller, ordered, read
 from services.intake.api.reception import Met
 from services.intake.rules import Assessment

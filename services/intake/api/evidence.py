@@ -6,10 +6,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from services.chassis import ids
-from services.chassis.http import Problem, transact
+from services.chassis.http import Problem, received, transact
 from services.chassis.transaction import Transaction
 from services.intake.api import examples
-from services.intake.api.body import received
 from services.intake.api.orders import Seller
 from services.intake.settings import settings
 from services.intake.store import EvidenceContentRow, EvidenceRow

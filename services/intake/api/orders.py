@@ -16,7 +16,7 @@ from contracts.offer_v1 import Channel, on_sale
 from contracts.order_v1 import Evidence, Order, State
 from services.chassis import keys
 from services.chassis.faults import preferred_language
-from services.chassis.http import Problem, look, transact
+from services.chassis.http import Problem, look, received, transact
 from services.chassis.ids import sha256
 from services.chassis.keys import Principal
 from services.chassis.rate import Rate
@@ -24,7 +24,7 @@ from services.chassis.rows import changed
 from services.chassis.transaction import Place, Transaction
 from services.intake import life, store
 from services.intake.api import examples, reception
-from services.intake.api.body import CustomerForm, FaultyBodyError, OrderForm, read_order, received
+from services.intake.api.body import CustomerForm, FaultyBodyError, OrderForm, read_order
 from services.intake.api.reception import Met
 from services.intake.settings import settings
 from services.intake.store import ContactRow, CustomerRow, IdempotencyRow, OrderRow, ReferenceRow, SubscriptionRow

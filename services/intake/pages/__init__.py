@@ -19,8 +19,8 @@ from contracts.money import Money, Promotion
 from contracts.offer_v1 import BRUSSELS, Offer
 from contracts.order_v1 import Order, OrderPrice, Quote
 from contracts.subscription_v1 import Subscription, lost, services_of
+from contracts.things import LEVELS, THINGS
 from services.intake.pages.texts import FAULTS, NOT_TAKEN, SAID, STANDINGS, TEXTS
-from services.intake.pages.things import LEVELS, THINGS
 
 LOCALES: dict[Language, str] = {"fr": "fr_BE", "nl": "nl_BE", "de": "de_BE", "en": "en_GB"}
 NAMES: dict[Language, str] = {"fr": "Français", "nl": "Nederlands", "de": "Deutsch", "en": "English"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.intake.pages.things import Texts
+from contracts.things import Texts
 
 TEXTS: dict[str, Texts] = {
     "title": {"fr": "Votre commande", "nl": "Uw bestelling", "de": "Ihre Bestellung", "en": "Your order"},

@@ -16,7 +16,8 @@ from contracts.customer_v1 import Language
 from contracts.money import Money
 from contracts.offer_v1 import BRUSSELS, Offer
 from contracts.order_v1 import OrderPrice
-from services.notification.pages.texts import INTROS, LEVELS, PARTNER, SUBJECTS, THINGS, WORDS
+from contracts.things import LEVELS, THINGS
+from services.notification.pages.texts import INTROS, PARTNER, SUBJECTS, WORDS
 from services.notification.rules import Contact, Letter, Notice, Sms, named
 
 LOCALES: dict[Language, str] = {"fr": "fr_BE", "nl": "nl_BE", "de": "de_BE", "en": "en_GB"}

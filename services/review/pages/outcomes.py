@@ -195,6 +195,12 @@ EFFECTS: dict[str, dict[str, str]] = {
 """What a decision will do, before it is taken."""
 
 UNFIT: dict[str, dict[str, str]] = {
+    "whole-quote": {
+        "fr": "une offre annoncée est honorée en entier, pas en partie",
+        "nl": "wat meegedeeld werd, wordt als geheel gehonoreerd, niet deels",
+        "de": "was genannt wurde, wird als Ganzes eingehalten, nicht in Teilen",
+        "en": "a quote is honoured as a whole, not in parts",
+    },
     "not-resolved": {
         "fr": "ne résout aucun de ces codes",
         "nl": "lost geen van deze codes op",

@@ -43,7 +43,7 @@ class Unfit(Data):
 def unfit(case: Case, decision: Decision, codes: Sequence[str], *, confirmed: bool) -> Unfit | None:
     """Say why a decision does not fit a case; None where it does. `confirmed`: the order was once on its way."""
     if decision in RESOLVES:
-        return _for_codes(case, decision, codes, RESOLVES[decision])
+        return _for_codes(case, decision, codes, RESOLVES[decision]) or _for_price(case, decision, codes)
     if decision == "set_aside":
         return _unfit("order-waits", "an order waits for this case: cancel it") if case.holds_order else None
     if not case.holds_order:
@@ -204,6 +204,16 @@ def _for_codes(case: Case, decision: Decision, codes: Sequence[str], fitting: fr
         return _unfit("not-resolved", f"{decision} does not resolve {', '.join(others)}", "/codes")
     if nobody_else_answers(case):
         return _unfit("nothing-waits", f"no order and no message waits for this case: {decision} does nothing")
+    return None
+
+
+def _for_price(case: Case, decision: Decision, codes: Sequence[str]) -> Unfit | None:
+    """A quote is honoured as a whole: a price of which some parts are told and others published, nobody decided."""
+    if decision != "honour_quote":
+        return None
+    left = [code for code in resolvable(case, decision) if code not in codes]
+    if left or any(each.decision == "apply_published_price" for each in case.decisions):
+        return _unfit("whole-quote", "a quote is honoured as a whole, with all its codes", "/codes")
     return None
 
 

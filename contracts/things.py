@@ -1,4 +1,4 @@
-"""What people call services, devices and levels, in the four languages; the letters say the same words."""
+"""What people call services, devices and levels, in the four languages: the same on pages and in letters."""
 
 from __future__ import annotations
 
