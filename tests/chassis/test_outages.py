@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts.order_v1 import OrderConfirmed
 from contracts.topics import TOPICS
@@ -245,7 +246,7 @@ async def test_a_process_killed_between_its_commit_and_the_offsets_has_no_second
 
 
 async def test_a_stop_finishes_the_batch_under_way_and_commits_its_offsets(
-    run_service: RunService, publish: Publish, read_topic: Topics
+    run_service: RunService, publish: Publish, read_topic: Topics, kafka: Kafka
 ) -> None:
     begun, calls = asyncio.Event(), []
 
@@ -261,11 +262,38 @@ async def test_a_stop_finishes_the_batch_under_way_and_commits_its_offsets(
         await begun.wait()
         database = service.settings.database_url
     seen = list(calls)
+    last = (await read_topic("orders"))[len(seen) - 1]
+    assert await committed(kafka, last.topic, last.partition) == last.offset + 1
     async with run_service(NAME, handlers(slowly), database=database, resume=True):
         answers = await eventually(lambda: at_least(8, read_topic("subscriptions")))
     assert orders(answers) == [f"o{n}" for n in range(8)]
     assert calls == [f"o{n}" for n in range(8)]
     assert seen
+
+
+async def test_what_is_handled_is_committed_soon_also_where_nothing_follows(
+    run_service: RunService, publish: Publish, read_topic: Topics, kafka: Kafka
+) -> None:
+    async with run_service(NAME, Notes().handlers):
+        await publish(confirmed("o1"))
+        [record] = await eventually(lambda: at_least(1, read_topic("orders")))
+
+        async def there() -> Any:
+            return await committed(kafka, record.topic, record.partition) == record.offset + 1
+
+        await eventually(there)
+
+
+async def committed(kafka: Kafka, topic: str, partition: int) -> int | None:
+    """How far the sample's group has committed a partition."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(NAME)
+    finally:
+        await admin.close()
+    found = offsets.get(TopicPartition(topic, partition))
+    return found.offset if found else None
 
 
 async def test_a_stop_does_not_wait_for_a_consumer_that_only_waits_for_the_database(

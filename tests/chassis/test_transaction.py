@@ -89,12 +89,7 @@ async def test_what_one_transaction_puts_deletes_and_puts_again_is_seen_as_decid
 
 
 async def test_a_row_deleted_and_made_anew_in_one_transaction_is_written_once(engine: AsyncEngine) -> None:
-    async with connections_of(engine).use() as connection:
-        unit = UnitOfWork("tests", connection, Clock())
-        first = unit.transaction(CAUSE)
-        first.add(Thing(id="a", note="one"))
-        unit.absorb(first)
-        await unit.commit()
+    await kept(engine, Thing(id="a", note="one"))
     async with connections_of(engine).use() as connection:
         unit = UnitOfWork("tests", connection, Clock())
         second = unit.transaction(CAUSE)
@@ -106,6 +101,56 @@ async def test_a_row_deleted_and_made_anew_in_one_transaction_is_written_once(en
         unit.absorb(second)
         await unit.commit()
     assert await notes_of(engine) == {"a": "three"}
+
+
+async def test_a_row_that_is_deleted_for_a_query_to_see_is_there_once_it_is_put_again(engine: AsyncEngine) -> None:
+    await kept(engine, Thing(id="a", note="one"))
+    async with connections_of(engine).use() as connection:
+        unit = UnitOfWork("tests", connection, Clock())
+        first, second = unit.transaction(CAUSE), unit.transaction(CAUSE)
+        found = await first.get(Thing, "a")
+        assert found is not None
+        first.delete(found)
+        unit.absorb(first)
+        assert await second.select(Thing, select(Thing)) == []
+        second.put(Thing(id="a", note="two"))
+        unit.absorb(second)
+        await unit.commit()
+    assert await notes_of(engine) == {"a": "two"}
+
+
+@pytest.mark.parametrize("locking", [True, False])
+async def test_what_is_read_is_another_transactions_only_after_the_commit_and_what_is_looked_at_at_once(
+    engine: AsyncEngine, *, locking: bool
+) -> None:
+    await kept(engine, Thing(id="a", note="one"))
+    connections = connections_of(engine)
+    async with connections.use() as one, connections.use() as other:
+        first, second = UnitOfWork("tests", one, Clock()), UnitOfWork("tests", other, Clock())
+        first.locking = locking
+        tx = first.transaction(CAUSE)
+        await tx.get(Thing, "a")
+        reading = asyncio.create_task(second.transaction(CAUSE).get(Thing, "a"))
+        done, _ = await asyncio.wait([reading], timeout=0.3 if locking else 5)
+        assert bool(done) is not locking
+        if locking:
+            tx.put(Thing(id="a", note="two"))
+            first.absorb(tx)
+        await first.commit()
+        seen = await reading
+    assert seen is not None
+    assert seen.note == ("two" if locking else "one")
+
+
+async def kept(engine: AsyncEngine, *rows: Thing) -> None:
+    """Write rows as a transaction of its own."""
+    async with connections_of(engine).use() as connection:
+        unit = UnitOfWork("tests", connection, Clock())
+        tx = unit.transaction(CAUSE)
+        for row in rows:
+            tx.add(row)
+        unit.absorb(tx)
+        await unit.commit()
 
 
 async def test_a_row_that_is_there_cannot_be_added_again_by_a_later_handler_of_the_batch(engine: AsyncEngine) -> None:
