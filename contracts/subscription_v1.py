@@ -168,12 +168,16 @@ class ChangeHeld(Event, type="change.held.v1"):
 
 
 class ChangeFailed(Event, type="change.failed.v1"):
-    """The network refused or could not be reached in time; nothing was changed."""
+    """The network refused, did only a part, or could not be reached in time; what the customer has is not changed.
+
+    The discrepancy says which. `undoing`: it was to restore what was there before a cancelled order, and did not.
+    """
 
     order_id: str
     subscription_id: str
     case_id: str
     discrepancies: tuple[Discrepancy, ...]
+    undoing: bool = False
 
     @property
     def key(self) -> str:
@@ -187,7 +191,7 @@ class ChangeFailed(Event, type="change.failed.v1"):
 
 
 class ChangeCancelled(Event, type="change.cancelled.v1"):
-    """The change of a cancelled order is not going to happen; nothing of it was done."""
+    """The change of a cancelled order is not going to happen; nothing of it was done, or all of that is undone."""
 
     order_id: str
     subscription_id: str

@@ -107,17 +107,20 @@ async def hold_change(
 
 @consumes(ChangeFailed)
 async def hold_failed(event: ChangeFailed, tx: Transaction) -> list[OrderHeld]:
-    """Hold an order that the network refused."""
-    _held(tx, await _order(tx, event.order_id), event, "provisioning")
+    """Hold an order that the network refused, did only in part, or did not undo when it was to be cancelled."""
+    row = await _order(tx, event.order_id)
+    if event.undoing and row.state == "assessingCancellation":
+        row = life.move(tx, row, "pendingCancellation", "provisioning", "what was done is to be undone")
+    _held(tx, row, event, "provisioning")
     return []
 
 
 @consumes(ChangeCancelled)
 async def finish_cancellation(event: ChangeCancelled, tx: Transaction) -> list[OrderCancelled]:
-    """Cancel an order now that it is known that nothing of it was done."""
+    """Cancel an order now that it is known that nothing of it is in place."""
     row = await _order(tx, event.order_id)
     reason = row.history[-1]["reason"] or "cancelled"
-    if row.state == "held":  # the network's refusal came in between
+    if row.state in ("held", "inProgress"):  # a refusal came in between, or its clock ran out and it was sent again
         row = life.move(tx, row, "assessingCancellation", "provisioning", reason)
     row = life.move(tx, row, "pendingCancellation", "provisioning")
     await life.cancelled(tx, row, "provisioning", reason)

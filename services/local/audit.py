@@ -219,6 +219,17 @@ def ordered(evidence: Evidence) -> Iterator[Fault]:
         told = latest.get(row["id"])
         if row["subscription"] != (told and told.model_dump(mode="json")):
             yield row["id"], "is not in the inventory as it was told last"
+    yield from _left_behind(evidence, network)
+
+
+def _left_behind(evidence: Evidence, network: dict[tuple[str, int], Any]) -> Iterator[Fault]:
+    """Once no order is open any more, the network has what the customer has: of a cancelled order nothing is left."""
+    busy = {row["subscription_id"] for row in evidence.orders if row["state"] not in FINAL}
+    last = {identity: services for (identity, _), services in sorted(network.items(), key=lambda each: each[0])}
+    for row in evidence.inventory:
+        has = row["subscription"]["services"] if row["subscription"] else []
+        if row["id"] not in busy and last.get(row["id"], has) != has:
+            yield row["id"], "has something else at the network than in the inventory, and no order is open"
 
 
 def _as_ordered(event: SubscriptionChanged, offers: dict[Any, Offer]) -> bool:

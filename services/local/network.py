@@ -81,7 +81,7 @@ class Control(BaseModel):
     """How to behave towards a subscription ("*": each that has no control of its own), so many times or until told."""
 
     subscription_id: str = EVERY_SUBSCRIPTION
-    mode: Literal["ok", "slow", "fail", "conflict", "twice"]
+    mode: Literal["ok", "slow", "fail", "conflict", "twice", "partial"]
     seconds: float = 2.0
     times: int | None = None
 
@@ -127,18 +127,19 @@ class Network:
             raise ProblemError(HTTPStatus.NOT_FOUND, "service.unknown", f"nothing is in place for {subscription_id}")
         return self._in_place[subscription_id]
 
-    def change(self, key: str, asked: Activation) -> InPlace:
-        """Do what is asked, or give the first answer again to the same key."""
+    def change(self, key: str, asked: Activation, *, partial: bool = False) -> InPlace:
+        """Do what is asked (`partial`: without the last service), or give the first answer again to the same key."""
         if key in self.effects:
             self._write({"repeated": key})
             self.effects[key].times_received += 1
             return self.effects[key].answer
         self._refuse_older(asked)
+        done = asked.model_copy(update={"services": asked.services[:-1]}) if partial else asked
         effect = Effect(
             **asked.model_dump(include={"id", "version", "action"}),
             idempotency_key=key,
             at=datetime.now(UTC),
-            answer=_put_in_place(asked),
+            answer=_put_in_place(done),
         )
         self._write(effect.model_dump(mode="json"))
         self._apply(effect)
@@ -214,7 +215,7 @@ def make_app(network: Network) -> FastAPI:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "idempotency-key.missing", "an Idempotency-Key is needed")
         behaviour = network.behaviour(idempotency_key, asked.id)
         await _misbehave_before(behaviour, asked)
-        answer = network.change(idempotency_key, asked)
+        answer = network.change(idempotency_key, asked, partial=behaviour.mode == "partial")
         if behaviour.mode == "twice":
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "network.broken-off", "done, but not answered")
         status = HTTPStatus.CREATED if asked.action == "activate" else HTTPStatus.OK

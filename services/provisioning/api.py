@@ -14,6 +14,7 @@ from services.chassis.http import Problem, transact
 from services.chassis.keys import Principal, allow
 from services.chassis.transaction import Transaction
 from services.provisioning import store
+from services.provisioning.rules import Reported
 from services.provisioning.store import ChangeRow, Imported, SubscriptionRow
 
 LIMIT = 100
@@ -58,13 +59,17 @@ class Import(BaseModel):
 
 
 class ChangeView(BaseModel):
-    """One change of a subscription: the order that made it, where it stands, and what was in place before and after."""
+    """One change of a subscription: the order that made it, where it stands, and what was in place before and after.
+
+    `reported` is what the network said that it had put in place, where that was not all.
+    """
 
     order_id: str
     attempt: int
     state: str
     before: Subscription | None
     after: Subscription | None
+    reported: Reported | None
     started_at: datetime
     ended_at: datetime | None
 

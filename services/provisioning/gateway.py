@@ -30,6 +30,12 @@ class ChangeNetwork(Job):
     subscription: Subscription
 
 
+class RestoreNetwork(ChangeNetwork):
+    """Have the network put back what was there before a change that was done in part, or may have been."""
+
+    name: ClassVar[str] = "provisioning.restore-network"
+
+
 class Refused(BaseModel):
     """The network will not do it, however often it is asked."""
 

@@ -15,7 +15,7 @@ from services.chassis.job import GaveUp, Job, job
 from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
 from services.provisioning import gateway, rules, store
-from services.provisioning.gateway import ChangeNetwork, Refused
+from services.provisioning.gateway import ChangeNetwork, Refused, RestoreNetwork
 from services.provisioning.settings import settings
 from services.provisioning.store import ChangeRow, OfferRow, ReservationRow, SubscriptionRow
 
@@ -26,6 +26,11 @@ ACTIONS: dict[str, Literal["activate", "modify", "deactivate"]] = {
     "add": "activate",
     "modify": "modify",
     "terminate": "deactivate",
+}
+INVERSE: dict[str, Literal["activate", "modify", "deactivate"]] = {
+    "add": "deactivate",
+    "modify": "modify",
+    "terminate": "activate",
 }
 
 
@@ -93,7 +98,10 @@ def _changing(job_: ChangeNetwork) -> Iterable[tuple[Any, tuple[object, ...]]]:
 async def finish_change(
     job_: ChangeNetwork, answer: rules.Reported | Refused | GaveUp, tx: Transaction
 ) -> list[SubscriptionChanged | ChangeFailed | DiscrepancyFound]:
-    """Take what the network did into the inventory, or say that nothing was changed; a second answer does nothing."""
+    """Take what the network did into the inventory, or say what it did not do; a second answer does nothing.
+
+    Of a part the inventory takes nothing: the customer has it only once all of it is there.
+    """
     row = await tx.get(ChangeRow, job_.order_id)
     if row is None or (row.state, row.attempt) != ("planned", job_.attempt):
         return []
@@ -101,12 +109,13 @@ async def finish_change(
     subscription = changed(subscription, under_way=None)
     tx.put(subscription)
     if not isinstance(answer, rules.Reported):
+        row = changed(row, touched=row.touched or isinstance(answer, GaveUp))
         return [*_failed(tx, row, rules.failed(answer.reason))]
-    lacking = rules.lacking(job_.subscription, answer)
-    if lacking:
-        return [*_failed(tx, row, rules.failed(f"the network lacks: {', '.join(lacking)}"))]
+    lacking = rules.partial(job_.subscription, answer)
+    if lacking is not None:
+        return [*_failed(tx, changed(row, touched=True, reported=answer), lacking)]
     after = rules.installed(job_.subscription, answer)
-    row = changed(row, state="done", after=after, ended_at=tx.now)
+    row = changed(row, state="done", after=after, touched=False, reported=None, ended_at=tx.now)
     tx.put(changed(subscription, subscription=after))
     tx.put(row)
     for what in rules.reserved(row.before, after):
@@ -118,7 +127,7 @@ async def finish_change(
 async def cancel_change(
     event: OrderCancellationRequested, tx: Transaction
 ) -> list[ChangeCancelled | ChangeHeld | DiscrepancyFound]:
-    """Cancel a change of which nothing was done.
+    """Cancel a change of which nothing was done; what was done in part, or may have been, the network undoes first.
 
     One that is under way at the network cannot be stopped: it completes, and SubscriptionChanged is the answer (or
     ChangeFailed). One that is done is held for a person: undoing it takes a reversal.
@@ -126,23 +135,58 @@ async def cancel_change(
     known = await tx.get(ChangeRow, event.order.id)
     if store.state(known) == "done":
         return [*_held(tx, event.order, rules.done_already())]
-    if store.state(known) in {"planned", "cancelled"}:
+    if store.state(known) in {"planned", "restoring", "cancelled"}:
         return []
-    store.keep_change(tx, event.order, known.attempt if known else 0, "cancelled")
+    if known is not None and known.touched:
+        return [*await _restore(tx, known)]
+    await store.keep_change(tx, event.order, known.attempt if known else 0, "cancelled")
     return [ChangeCancelled(order_id=event.order.id, subscription_id=event.order.subscription_id)]
+
+
+async def _restore(tx: Transaction, row: ChangeRow) -> Sequence[ChangeHeld | DiscrepancyFound]:
+    inventory = await tx.get(SubscriptionRow, row.subscription_id)
+    if inventory is not None and inventory.under_way is not None:
+        return _held(tx, row.order, rules.another_at_work())
+    current = inventory.subscription if inventory else None
+    before = rules.restored(current, row.order, brussels_day(tx.now), store.network(inventory))
+    tx.put(changed(row, state="restoring", ended_at=None))
+    store.begin(tx, inventory, row.order, before)
+    action = INVERSE[row.order.action]
+    tx.schedule(RestoreNetwork(order_id=row.order_id, attempt=row.attempt, action=action, subscription=before))
+    return []
+
+
+@job(RestoreNetwork, call=gateway.change, reads=_changing)
+async def finish_restoring(
+    job_: RestoreNetwork, answer: rules.Reported | Refused | GaveUp, tx: Transaction
+) -> list[ChangeCancelled | ChangeFailed | DiscrepancyFound]:
+    """Say that a change is cancelled once the network has what was there before, or that a person must look."""
+    row = await tx.get(ChangeRow, job_.order_id)
+    inventory = await tx.get(SubscriptionRow, job_.subscription.id)
+    if row is None or inventory is None or (row.state, inventory.asked) != ("restoring", job_.subscription.version):
+        return []
+    tx.put(changed(inventory, under_way=None))
+    if isinstance(answer, rules.Reported):
+        wrong, row = rules.not_restored(job_.subscription, answer), changed(row, reported=answer)
+    else:
+        wrong = rules.failed(f"what was there before is not restored: {answer.reason}")
+    if wrong is not None:
+        return [*_failed(tx, row, wrong, undoing=True)]
+    tx.put(changed(row, state="cancelled", touched=False, ended_at=tx.now))
+    return [ChangeCancelled(order_id=row.order_id, subscription_id=row.subscription_id)]
 
 
 async def _change(tx: Transaction, order: Order, attempt: int, tries_left: int) -> list[Answer]:
     offer = await store.offer(tx, order.offer)
     if offer is None and order.action in {"add", "modify"}:
-        return _without_offer(tx, order, attempt, tries_left)
+        return await _without_offer(tx, order, attempt, tries_left)
     row = await tx.get(SubscriptionRow, order.subscription_id)
     current, today = row.subscription if row else None, brussels_day(tx.now)
     decision = rules.change(current, order, offer, today, store.network(row))
     if isinstance(decision, rules.Held):
-        store.keep_change(tx, order, attempt, "held")
+        await store.keep_change(tx, order, attempt, "held")
         return [*_held(tx, order, decision)]
-    store.keep_change(tx, order, attempt, "planned", decision)
+    await store.keep_change(tx, order, attempt, "planned", decision)
     store.begin(tx, row, order, decision.after)
     tx.schedule(
         ChangeNetwork(order_id=order.id, attempt=attempt, action=ACTIONS[order.action], subscription=decision.after)
@@ -150,8 +194,8 @@ async def _change(tx: Transaction, order: Order, attempt: int, tries_left: int) 
     return []
 
 
-def _without_offer(tx: Transaction, order: Order, attempt: int, tries_left: int) -> list[Answer]:
-    row = store.keep_change(tx, order, attempt, "waiting")
+async def _without_offer(tx: Transaction, order: Order, attempt: int, tries_left: int) -> list[Answer]:
+    row = await store.keep_change(tx, order, attempt, "waiting")
     if not tries_left or order.offer is None:
         return [*_failed(tx, row, rules.offer_unknown(order.offer))]
     tx.schedule(ChangeLater(order_id=order.id, attempt=attempt, tries_left=tries_left - 1), wait=AGAIN_SECONDS)
@@ -170,11 +214,17 @@ def _held(tx: Transaction, order: Order, held: rules.Held) -> Sequence[ChangeHel
     return [case, answer] if case else [answer]
 
 
-def _failed(tx: Transaction, row: ChangeRow, why: Discrepancy) -> list[ChangeFailed | DiscrepancyFound]:
-    tx.put(changed(row, state="failed", ended_at=tx.now))
+def _failed(
+    tx: Transaction, row: ChangeRow, why: Discrepancy, *, undoing: bool = False
+) -> list[ChangeFailed | DiscrepancyFound]:
+    tx.put(changed(row, state="partial" if row.reported else "failed", ended_at=tx.now))
     case = _case(tx, row.order, (why,))
     answer = ChangeFailed(
-        order_id=row.order_id, subscription_id=row.subscription_id, case_id=case.case_id, discrepancies=(why,)
+        order_id=row.order_id,
+        subscription_id=row.subscription_id,
+        case_id=case.case_id,
+        discrepancies=(why,),
+        undoing=undoing,
     )
     return [case, answer]
 

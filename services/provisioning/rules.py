@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -27,8 +28,9 @@ STAGE = "provisioning"
 RESERVED = timedelta(days=60)
 """How long a removed number or device is kept for the customer who had it."""
 
-ChangeState = Literal["waiting", "planned", "done", "failed", "held", "cancelled"]
-"""Waiting for its offer, planned at the network, answered as done, failed or held, or cancelled: never to be done."""
+ChangeState = Literal["waiting", "planned", "done", "failed", "partial", "held", "restoring", "cancelled"]
+"""Waiting for its offer, planned at the network, answered as done, failed, done in part or held; restoring: the network
+is to put back what was there before; cancelled: nothing of it is in place, and it is never to be done."""
 
 
 class UnknownChangeError(Exception):
@@ -62,8 +64,8 @@ class Reported(Data):
 
 
 def starts(known: ChangeState | None, known_attempt: int, attempt: int) -> bool:
-    """Whether a confirmation begins a change: the first one, or a later attempt after the change was held or failed."""
-    return known is None or (known in ("held", "failed") and attempt > known_attempt)
+    """Whether a confirmation begins a change: the first one, or a later attempt at one that was not done whole."""
+    return known is None or (known in ("held", "failed", "partial") and attempt > known_attempt)
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,33 @@ def installed(after: Subscription, reported: Reported) -> Subscription:
 
 def lacking(after: Subscription, reported: Reported) -> tuple[str, ...]:
     """What was planned and is not there: the network may take away nothing that the order did not name either."""
+    return lost(after, _there(after, reported))
+
+
+def _there(planned: Subscription, reported: Reported) -> Subscription:
     there = {"services": reported.services, "equipment": reported.equipment, "numbers": reported.numbers}
-    return lost(after, after.model_copy(update=there))
+    return planned.model_copy(update=there)
+
+
+def restored(current: Subscription | None, order: Order, today: date, network: Network) -> Subscription:
+    """What the network is to have again: what the inventory says that the customer has; nothing, if that is nothing.
+
+    It is asked for under a version that the network has not seen. Raises UnknownChangeError.
+    """
+    version = max(current.version if current else 0, network.asked) + 1
+    if current is not None:
+        return current.model_copy(update={"version": version})
+    if order.offer is None:
+        raise UnknownChangeError(order.id)
+    return Subscription(
+        id=order.subscription_id,
+        customer_id=order.customer_id,
+        version=version,
+        state="terminated",
+        offer=order.offer,
+        services=(),
+        contract_since=today,
+    )
 
 
 def reserved(before: Subscription | None, after: Subscription) -> tuple[str, ...]:
@@ -183,9 +210,38 @@ def failed(reason: str) -> Discrepancy:
     return _discrepancy("provisioning.failed", "/subscription_id", reason)
 
 
+def partial(after: Subscription, reported: Reported) -> Discrepancy | None:
+    """The network did a part of what was ordered: what is in place now, and what lacks; None where nothing does."""
+    lacks = lacking(after, reported)
+    return failed(f"the network lacks: {_listed(lacks)}; in place: {_named(after, reported)}") if lacks else None
+
+
+def not_restored(before: Subscription, reported: Reported) -> Discrepancy | None:
+    """The network has not what was there before: too little, or still a part of what was undone."""
+    there = _there(before, reported)
+    lacks, left = lost(before, there), lost(there, before)
+    if not lacks and not left:
+        return None
+    found = f"what was there before is not restored: lacking: {_listed(lacks)}; left over: {_listed(left)}"
+    return failed(f"{found}; in place: {_named(before, reported)}")
+
+
+def _named(planned: Subscription, reported: Reported) -> str:
+    return _listed(_there(planned, reported).named())
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "nothing"
+
+
 def done_already() -> Held:
     """A cancellation that came when the network had done it."""
     return Held((_discrepancy("order.conflict", "/state", "the change is done; undoing it takes a reversal"),))
+
+
+def another_at_work() -> Held:
+    """A cancellation that finds the network at work on another order for the same subscription."""
+    return Held((_discrepancy("order.conflict", "/state", "the network is at work on another order; cancel it again"),))
 
 
 def _discrepancy(code: str, path: str, given: object = None) -> Discrepancy:

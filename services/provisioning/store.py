@@ -17,7 +17,7 @@ from contracts.subscription_v1 import Sale, Subscription
 from services.chassis.database import Json, moment
 from services.chassis.rows import Row, changed
 from services.chassis.transaction import Transaction
-from services.provisioning.rules import Change, ChangeState, Network
+from services.provisioning.rules import Change, ChangeState, Network, Reported
 
 
 class Table(Row, registry=registry()):
@@ -46,7 +46,11 @@ class SubscriptionRow(Table, table=True):
 
 
 class ChangeRow(Table, table=True):
-    """The change that an order makes: where it stands, the snapshot before it, and what is in place after."""
+    """The change that an order makes: where it stands, the snapshot before it, and what is in place after.
+
+    `touched`: the network did a part of it, or never answered and may have, in whichever attempt; who cancels it has
+    what was there before restored. `reported` is what the network said last that it has in place, where that is wrong.
+    """
 
     __tablename__: ClassVar[str] = "change"
     __table_args__ = (Index("change_subscription", "subscription_id", "started_at"),)
@@ -57,6 +61,8 @@ class ChangeRow(Table, table=True):
     order: Order = Field(sa_column=Column(Json(Order), nullable=False))
     before: Subscription | None = Field(default=None, sa_column=Column(Json(Subscription)))
     after: Subscription | None = Field(default=None, sa_column=Column(Json(Subscription)))
+    touched: bool = False
+    reported: Reported | None = Field(default=None, sa_column=Column(Json(Reported)))
     started_at: datetime = moment()
     ended_at: datetime | None = moment(nullable=True)
 
@@ -116,10 +122,14 @@ def state(row: ChangeRow | None) -> ChangeState | None:
     return cast("ChangeState", row.state) if row else None
 
 
-def keep_change(
+async def keep_change(
     tx: Transaction, order: Order, attempt: int, now: ChangeState, change: Change | None = None
 ) -> ChangeRow:
-    """Write down where the change of an order stands now; a later attempt takes the place of the earlier."""
+    """Write down where the change of an order stands now; a later attempt takes the place of the earlier.
+
+    What the network did in an earlier attempt is not forgotten.
+    """
+    known = await tx.get(ChangeRow, order.id)
     row = ChangeRow(
         order_id=order.id,
         attempt=attempt,
@@ -128,6 +138,8 @@ def keep_change(
         order=order,
         before=change.before if change else None,
         after=change.after if change else None,
+        touched=known.touched if known else False,
+        reported=known.reported if known else None,
         started_at=tx.now,
         ended_at=None if now in {"waiting", "planned"} else tx.now,
     )
@@ -141,7 +153,7 @@ def network(row: SubscriptionRow | None) -> Network:
 
 
 def begin(tx: Transaction, row: SubscriptionRow | None, order: Order, after: Subscription) -> None:
-    """Remember that an order is at work on a subscription; for a new one that is all there is of it yet."""
+    """Remember that the network is at work on a subscription for an order; of a new one that is all there is yet."""
     if row is None:
         tx.add(SubscriptionRow(id=order.subscription_id, under_way=order.id, asked=after.version))
         return

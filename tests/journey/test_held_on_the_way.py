@@ -199,3 +199,61 @@ def test_an_order_that_waited_too_long_is_judged_once_it_is_sent_again(journey: 
     journey.becomes(first["id"], "rejected")
     assert journey.decide(waited["case_id"], "send_again").is_success
     journey.becomes(second["id"], "pending")
+
+
+def services_at_the_network(journey: Journey, line: Line) -> list[str]:
+    url = f"{journey.doors.description['network']['url']}/tmf-api/ServiceActivationAndConfiguration/v4/service"
+    place = journey.doors.client.get(f"{url}/{line.subscription_id}").json()
+    return [each["code"] for each in place["services"]]
+
+
+def done_in_part(journey: Journey, line: Line) -> dict[str, Any]:
+    """An order that is held because the network put in place only a part of it."""
+    network(journey, line, "partial", times=1)
+    order = journey.order(journey.body(line))
+    journey.answer(journey.link(line), "yes")
+    held = journey.becomes(order["id"], "held")
+    [found] = held["discrepancies"]
+    assert (found["code"], found["stage"]) == ("provisioning.failed", "provisioning")
+    assert found["given"].startswith("the network lacks: tv-bouquet; in place: internet, tv, ")
+    return held
+
+
+def test_an_order_that_was_done_in_part_is_cancelled_once_the_network_has_what_was_there_before(
+    journey: Journey,
+) -> None:
+    line = journey.customer_with("TRIO", 2)
+    held = done_in_part(journey, line)
+    network(journey, line, "conflict", times=1)
+
+    assert journey.decide(held["case_id"], "cancel").is_success
+
+    def another_case() -> dict[str, Any] | None:  # restoring is refused: a person looks again
+        view = journey.view(held["id"])
+        return view if view["state"] == "held" and view["case_id"] != held["case_id"] else None
+
+    again = journey.doors.until("the second case", another_case)
+    assert "is not restored: network.conflict" in again["discrepancies"][0]["given"]
+    assert journey.decide(again["case_id"], "cancel").is_success
+
+    cancelled = journey.becomes(held["id"], "cancelled")
+    assert [each["state"] for each in cancelled["history"]][-6:] == [
+        *("assessingCancellation", "pendingCancellation", "held"),
+        *("assessingCancellation", "pendingCancellation", "cancelled"),
+    ]
+    has = [each["code"] for each in journey.subscription(line.subscription_id)["services"]]
+    assert services_at_the_network(journey, line) == has == ["internet", "tv", "telephony"]
+    assert journey.charged(line.subscription_id) == 7000
+    following = journey.order(journey.body(line))
+    journey.answer(journey.link(line, count=2), "yes")
+    journey.becomes(following["id"], "completed")
+
+
+def test_an_order_that_was_done_in_part_goes_on_when_it_is_sent_again(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    held = done_in_part(journey, line)
+    assert journey.decide(held["case_id"], "send_again").is_success
+    journey.becomes(held["id"], "completed")
+    has = [each["code"] for each in journey.subscription(line.subscription_id)["services"]]
+    assert services_at_the_network(journey, line) == has
+    assert journey.charged(line.subscription_id) == 8100

@@ -164,6 +164,15 @@ def test_takes_for_well_what_is_well(name: str) -> None:
 LETTER = {"case_id": "case-1", "state": "failed", "queue": "q", "topic": "orders", "partition": 0, "offset": 99}
 FAILED_JOB = {"service": "intake", "name": "intake.later", "payload": {}, "failed": True}
 
+
+def left_behind(world: World) -> None:
+    """The network made one more version, and the order that is still open is about another subscription."""
+    world.one("orders", "held").update(subscription_id="sub-2")
+    world.rows["turns"].append({"id": "sub-2", "holder": "held"})
+    world.one("turns", "sub-1").update(holder=None)
+    world.calls.append(World.call(3, TRIO))
+
+
 BREAKS: dict[str, tuple[str, str, Break]] = {
     # orders
     "a row in another state than its history": (
@@ -563,6 +572,11 @@ BREAKS: dict[str, tuple[str, str, Break]] = {
         IN_PLACE,
         "sub-1 the network made version 3, and nobody says so",
         lambda world: world.calls.append(World.call(3, TRIO)),
+    ),
+    "a part of a cancelled order that was left behind": (
+        IN_PLACE,
+        "sub-1 has something else at the network than in the inventory, and no order is open",
+        left_behind,
     ),
     "an inventory that is not what was told": (
         IN_PLACE,

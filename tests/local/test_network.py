@@ -112,6 +112,14 @@ def test_breaks_off_after_it_has_done_it_and_the_retry_gets_the_answer(network: 
     assert [call["times_received"] for call in network.get("/calls").json()] == [2]
 
 
+def test_does_only_a_part_and_says_so(network: httpx.Client) -> None:
+    services: list[dict[str, Any]] = [{"code": code, "level": {}} for code in ("internet", "tv")]
+    control(network, "partial", times=1)
+    assert [each["code"] for each in change(network, services=services).json()["services"]] == ["internet"]
+    assert network.get(f"{SERVICE_PATH}/sub-1").json()["services"] == services[:1]
+    assert change(network, "job-2", 2, services=services).json()["services"] == services
+
+
 def test_forgets_nothing_over_a_restart(serve: Serve) -> None:
     network = serve("services.local.network")
     first = change(network, version=3, equipment=[{"type": "decoder"}])

@@ -43,7 +43,7 @@ class Network:
         return f"http://127.0.0.1:{self.port}"
 
     def next(self, *behaviours: str) -> None:
-        """Say what the next requests meet: stall, lose the answer, take tv, talk nonsense, or one of FAULTS."""
+        """Say what the next requests meet: stall, lose the answer, leave out SERVICE, talk nonsense, one of FAULTS."""
         self.behaviours.extend(behaviours)
 
     async def answer(self, request: Request) -> Response:
@@ -57,9 +57,9 @@ class Network:
             await self.go_on.wait()
         if key not in self._answers and body["version"] <= self.in_place.get(body["id"], {}).get("version", 0):
             return refused("older")
+        left_out = behaviour.removeprefix("leave out ")
+        body["services"] = [each for each in body["services"] if each["code"] != left_out]
         done = self._done(key, body) | {"vendor": "unknown fields are ignored"}
-        if behaviour == "take tv":
-            done["services"] = [each for each in done["services"] if each["code"] != "tv"]
         if behaviour == "lose the answer":
             return PlainTextResponse("the proxy waited too long", 504)
         if behaviour == "talk nonsense":

@@ -255,3 +255,36 @@ def test_only_the_first_confirmation_or_a_later_attempt_starts(known: Any, attem
 
 def levels(of: Offer) -> dict[str, dict[str, int]]:
     return {each.code: each.level for each in of.services}
+
+
+# ----------------------------------------------------------------------------------------------------------- restoring
+
+
+def restored(current: Subscription | None, what: Order, at: Network = IDLE) -> Subscription:
+    return rules.restored(current, what, TODAY, at)
+
+
+def test_what_the_customer_has_is_asked_for_again_under_a_version_that_is_new() -> None:
+    assert restored(trio(), order(), Network(asked=4)) == trio(version=5)
+
+
+def test_of_a_new_subscription_nothing_is_left() -> None:
+    nothing = restored(None, order("add", FIBRE), Network(asked=1))
+    assert (nothing.version, nothing.state, nothing.named()) == (2, "terminated", ())
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        ({}, None),
+        ({"equipment": [{"type": "decoder", "serial": "D-2"}]}, None),
+        ({"numbers": []}, "lacking: +3287000001; left over: nothing"),
+        ({"equipment": [{"type": "decoder"}, {"type": "modem"}]}, "lacking: nothing; left over: modem"),
+        ({"services": services_of(SLOW)}, "lacking: level:internet; left over: nothing"),
+    ],
+    ids=["all of it", "another device of the type", "a number lacks", "a device too many", "slower"],
+)
+def test_restored_is_neither_too_little_nor_too_much(there: dict[str, Any], found: str | None) -> None:
+    fault_ = rules.not_restored(trio(version=2), reported(**there))
+    assert (fault_ is None) == (found is None)
+    assert fault_ is None or str(found) in str(fault_.given)
