@@ -18,6 +18,7 @@ from sqlmodel import col
 from contracts.event import Event
 from contracts.topics import BY_NAME, consumed_by
 from services.chassis import dead_letters, telemetry, watermark
+from services.chassis.cause import Cause
 from services.chassis.clock import Clock
 from services.chassis.connections import Connection, Connections
 from services.chassis.database import ConsumerState, DeadLetter, ParkedKey, is_infrastructure
@@ -26,7 +27,7 @@ from services.chassis.decoding import Item, decode, record_of
 from services.chassis.job import Reads
 from services.chassis.rows import changed
 from services.chassis.settings import Settings
-from services.chassis.transaction import Cause, Committed, Transaction, UnitOfWork
+from services.chassis.transaction import Committed, Transaction, UnitOfWork
 
 log = structlog.get_logger()
 
@@ -274,8 +275,7 @@ class Consumer:
         if record.queue in queued and not dead_letters.is_decision(item.event):
             await dead_letters.join(unit, record)
             return False
-        fault = await self._handled(unit, item, item.cause)
-        if fault is None:
+        if (fault := await self._handled(unit, item, item.cause)) is None:
             return False
         opened = await dead_letters.open_case(unit, record, fault, item.cause, self._own_letters)
         if opened and record.queue is not None:

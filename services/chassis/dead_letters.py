@@ -21,12 +21,13 @@ from contracts.event import Event, Headers
 from contracts.order_v1 import Discrepancy
 from contracts.topics import BY_EVENT
 from services.chassis import outbox, telemetry
+from services.chassis.cause import Cause
 from services.chassis.clock import Clock
 from services.chassis.connections import Connection
 from services.chassis.database import ConsumerState, DeadLetter, ParkedKey
 from services.chassis.ids import derived_id, sha256
 from services.chassis.job import Job
-from services.chassis.transaction import Cause, Transaction, UnitOfWork
+from services.chassis.transaction import Transaction, UnitOfWork
 
 WINDOW = timedelta(minutes=1)
 TECHNICAL_DECISIONS = ("send_again", "set_aside")

@@ -9,9 +9,9 @@ from typing import Any
 from contracts.event import Envelope, Event, UnreadableMessageError
 from contracts.topics import BY_NAME, Topic
 from services.chassis import watermark
+from services.chassis.cause import Cause
 from services.chassis.dead_letters import Record
 from services.chassis.outbox import LONGEST_KEY
-from services.chassis.transaction import Cause
 
 LONGEST_ATTRIBUTE = 500
 """Of the attributes that go into the envelopes of what follows; longer ones would make those too large to send."""

@@ -14,9 +14,10 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.chassis.cause import Cause
 from services.chassis.connections import Connection, Connections
 from services.chassis.database import is_away
-from services.chassis.transaction import Cause, Committed, Place, Transaction, UnitOfWork
+from services.chassis.transaction import Committed, Place, Transaction, UnitOfWork
 
 Result = TypeVar("Result")
 Work = Callable[[Transaction], Awaitable[Result]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -16,13 +16,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis import telemetry
+from services.chassis.cause import Cause
 from services.chassis.database import is_infrastructure, is_refused_data
 from services.chassis.faults import preferred_language, translated
 from services.chassis.ids import new_traceparent
-from services.chassis.transaction import Cause, Place, Transaction
-
-if TYPE_CHECKING:
-    from services.chassis.service import Service
+from services.chassis.references import References
+from services.chassis.settings import Settings
+from services.chassis.transaction import Place, Transaction
 
 log = structlog.get_logger()
 
@@ -90,15 +90,32 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
         self.members = members
 
 
+class Behind(Protocol):
+    """What doors need of the service that is behind them."""
+
+    name: str
+    settings: Settings
+    references: References
+
+    async def look(self, work: Work[Result]) -> Result:
+        """Do work that only reads."""
+
+    async def transact(self, work: Work[Result], cause: Cause, reads: Sequence[Place] = ()) -> Result:
+        """Do work and commit it."""
+
+    async def readiness(self) -> dict[str, Any]:
+        """Say whether all is well, and what is not."""
+
+
 async def received(request: Request, most: int) -> bytes:
     """Read a body as it is, and no more of it than `most` bytes. Raises HTTPException 413."""
     request.state.most_bytes = most
     return await request.body()
 
 
-def service_of(request: Request) -> Service:
+def service_of(request: Request) -> Behind:
     """Return the service that this request came to."""
-    return cast("Service", request.app.state.service)
+    return cast("Behind", request.app.state.service)
 
 
 async def look(request: Request, work: Work[Result]) -> Result:
@@ -136,7 +153,7 @@ async def _tried(doing: Callable[[], Awaitable[Result]]) -> Result:
     raise AssertionError(message)
 
 
-def make_app(service: Service, *routers: APIRouter) -> FastAPI:
+def make_app(service: Behind, *routers: APIRouter) -> FastAPI:
     """Make the application: the service's own doors, and the ones that every service has."""
     title = f"AsQuoted {service.name}"
     app = FastAPI(title=title, version="1", separate_input_output_schemas=False, responses=REFUSALS)

@@ -15,13 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
 from services.chassis import dead_letters, telemetry
+from services.chassis.cause import Cause
 from services.chassis.clock import Clock
 from services.chassis.connections import Connection, Connections
 from services.chassis.database import JobRow, is_infrastructure
 from services.chassis.group import Group
 from services.chassis.job import GaveUp, Job, TryAgainError
 from services.chassis.settings import Settings
-from services.chassis.transaction import Cause, Place, Transaction
+from services.chassis.transaction import Place, Transaction
 
 log = structlog.get_logger()
 

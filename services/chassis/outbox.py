@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 import orjson
 import structlog
@@ -20,14 +20,12 @@ from contracts.event import SEQUENCE_DIGITS, Envelope, Event
 from contracts.topics import BY_EVENT, MEBIBYTE
 from services.chassis import bulk, telemetry
 from services.chassis.bulk import Statement
+from services.chassis.cause import Cause
 from services.chassis.clock import Clock
 from services.chassis.connections import Connection, Connections, columns
 from services.chassis.database import Lease, Outbox, is_infrastructure
 from services.chassis.ids import new_id
 from services.chassis.settings import Settings
-
-if TYPE_CHECKING:
-    from services.chassis.transaction import Pending
 
 log = structlog.get_logger()
 
@@ -88,6 +86,17 @@ class EventTooLargeError(ValueError):
 
 class EmptyKeyError(ValueError):
     """An event without a key: it would have no order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An event that is decided, with its id and cause, before its sequence is known; `value` is what Kafka gets."""
+
+    id: str
+    event: Event
+    value: bytes
+    cause: Cause
+    time: datetime
 
 
 @dataclass(frozen=True, slots=True)

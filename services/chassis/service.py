@@ -22,6 +22,7 @@ from sqlmodel import col
 
 from contracts.topics import TOPICS
 from services.chassis import broker, dead_letters, jobs, migrations, operator, outbox, outside, telemetry
+from services.chassis.cause import Cause
 from services.chassis.clock import Clock
 from services.chassis.connections import Connection, Connections
 from services.chassis.consuming import Consumer, handlers_in
@@ -32,7 +33,7 @@ from services.chassis.job import job
 from services.chassis.outbox import Relay
 from services.chassis.references import References
 from services.chassis.settings import Settings
-from services.chassis.transaction import Cause, Committed, Place, Transaction, UnitOfWork
+from services.chassis.transaction import Committed, Place, Transaction, UnitOfWork
 
 log = structlog.get_logger()
 

@@ -13,12 +13,13 @@ from sqlalchemy.sql import Select
 from contracts.event import Event
 from services.chassis import bulk, outbox, references
 from services.chassis.bulk import Key, Statement
+from services.chassis.cause import Cause
 from services.chassis.clock import Clock
 from services.chassis.connections import Connection
 from services.chassis.database import JobRow
-from services.chassis.ids import derived_id, new_id, new_traceparent
+from services.chassis.ids import derived_id, new_id
 from services.chassis.job import Job
-from services.chassis.outbox import Message
+from services.chassis.outbox import Message, Pending
 from services.chassis.references import Arranged, References
 from services.chassis.rows import Row, differences
 
@@ -32,45 +33,8 @@ _LOCK_KEYS = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """What made a transaction happen: an event, a request or a job; `attempt` counts decisions that ran it again.
-
-    `time` is when an event happened (RFC 3339, business time), which may be long before it is handled.
-    """
-
-    id: str
-    source: str = ""
-    correlation_id: str | None = None
-    causation_id: str | None = None
-    traceparent: str | None = None
-    attempt: int = 1
-    time: str | None = None
-
-    def stored(self) -> dict[str, Any]:
-        """Return it as a job's row keeps it."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @classmethod
-    def request(cls, traceparent: str | None = None) -> Cause:
-        """A request at a door; it starts a correlation of its own."""
-        identity = new_id()
-        return cls(identity, "request", correlation_id=identity, traceparent=traceparent or new_traceparent())
-
-
 class AlreadyThereError(Exception):
     """A row was added whose key is taken: by what was read, or by what was decided before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """An event that is decided, with its id and cause, before its sequence is known; `value` is what Kafka gets."""
-
-    id: str
-    event: Event
-    value: bytes
-    cause: Cause
-    time: datetime
 
 
 @dataclass

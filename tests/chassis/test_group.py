@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import String, cast, func, select, text
 from sqlalchemy.exc import DBAPIError
 
+from services.chassis.cause import Cause
 from services.chassis.service import Service
-from services.chassis.transaction import Cause, Transaction, UnitOfWork
+from services.chassis.transaction import Transaction, UnitOfWork
 from tests.chassis.sample import Thing, answer, confirmed, things, with_things
 from tests.chassis.test_delivery import at_least
 from tests.harness import RunService, Topics, eventually

@@ -14,11 +14,12 @@ from sqlmodel import col
 from contracts.order_v1 import OrderConfirmed
 from contracts.subscription_v1 import ChangeCancelled
 from services.chassis import jobs as worker
+from services.chassis.cause import Cause
 from services.chassis.consuming import consumes
 from services.chassis.database import JobRow
 from services.chassis.job import GaveUp, Job, TryAgainError, job
 from services.chassis.service import Service
-from services.chassis.transaction import Cause, Transaction
+from services.chassis.transaction import Transaction
 from tests.chassis.sample import NAME, answer, confirmed, handlers, orders
 from tests.chassis.test_delivery import at_least
 from tests.harness import MovableClock, Publish, RunService, Topics, eventually

@@ -17,10 +17,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from contracts.order_v1 import OrderConfirmed
 from contracts.topics import TOPICS
 from services.chassis import broker
+from services.chassis.cause import Cause
 from services.chassis.consuming import Consumer, consumes
 from services.chassis.service import Service
 from services.chassis.settings import Settings
-from services.chassis.transaction import Cause, Transaction
+from services.chassis.transaction import Transaction
 from services.local.kafka import Kafka
 from tests.chassis.sample import (
     NAME,

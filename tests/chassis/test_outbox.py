@@ -15,11 +15,12 @@ from sqlmodel import col
 
 from contracts.dead_letter_v1 import MessageReleased
 from services.chassis import migrations, outbox
+from services.chassis.cause import Cause
 from services.chassis.clock import Clock
 from services.chassis.database import Lease, Outbox, make_engine
 from services.chassis.outbox import EmptyKeyError, EventTooLargeError, Relay
 from services.chassis.settings import Settings
-from services.chassis.transaction import Cause, UnitOfWork
+from services.chassis.transaction import UnitOfWork
 from services.local.kafka import Kafka
 from tests.chassis.sample import answer, confirmed, connections_of, disposed, orders
 from tests.chassis.test_delivery import at_least

@@ -13,12 +13,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.chassis import connections, migrations, references
+from services.chassis.cause import Cause
 from services.chassis.clock import Clock
 from services.chassis.connections import Connections
 from services.chassis.database import ApiKey, DeadLetter, make_engine
 from services.chassis.references import References
 from services.chassis.rows import changed
-from services.chassis.transaction import Cause, UnitOfWork
+from services.chassis.transaction import UnitOfWork
 from tests.chassis.sample import SharedThing, Table, Thing, connections_of, disposed
 from tests.harness import START, MakeDatabase
 

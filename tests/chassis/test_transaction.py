@@ -14,11 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from contracts.order_v1 import OrderConfirmed
 from contracts.subscription_v1 import ChangeCancelled
 from services.chassis import migrations
+from services.chassis.cause import Cause
 from services.chassis.clock import Clock
 from services.chassis.consuming import consumes
 from services.chassis.database import Outbox, make_engine
 from services.chassis.rows import changed
-from services.chassis.transaction import AlreadyThereError, Cause, Transaction, UnitOfWork
+from services.chassis.transaction import AlreadyThereError, Transaction, UnitOfWork
 from tests.chassis.sample import (
     Table,
     Thing,
