@@ -221,7 +221,8 @@ class Worker:
         if isinstance(asked, GaveUp):
             return [asked]
         try:
-            return [await asyncio.wait_for(call(asked, row.id), timeout=self._settings.job_claim / 2)]
+            async with asyncio.timeout(self._settings.job_claim / 2):
+                return [await call(asked, row.id)]
         except (TryAgainError, TimeoutError, OSError) as error:
             if row.attempts < self._settings.job_attempts:
                 raise TryAgainError(repr(error)) from error
