@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from contracts.event import Data, Event
-from contracts.order_v1 import Discrepancy
+from contracts.order_v1 import Discrepancy, Evidence
 
 Decision = Literal[
     "honour_quote",
@@ -24,12 +24,14 @@ Decision = Literal[
 class Corrections(Data):
     """What a reviewer puts right in an order that was encoded wrongly; what is absent stays as it was.
 
-    What the agent told the customer is no part of it: a quote is evidence, and is honoured or not.
+    What the agent told the customer is no part of it: a quote is evidence, and is honoured or not. `evidence` is what
+    the partner gave in the answer to a question.
     """
 
     agent: str | None = None
     offer: str | None = None
     removals: tuple[str, ...] | None = None
+    evidence: Evidence | None = None
 
 
 class CaseEvent(Event):
@@ -77,6 +79,20 @@ class CaseDecided(CaseEvent, type="case.decided.v1"):
     corrections: Corrections | None = None
     answer_by: AwareDatetime | None = None
     decided_at: AwareDatetime
+
+
+class DecisionRefused(CaseEvent, type="decision.refused.v1"):
+    """A decision that waited for a second reviewer is not carried out: the case is open again.
+
+    `refused_by` is another reviewer, or the one who decided and takes the decision back.
+    """
+
+    decision: Decision
+    codes: tuple[str, ...]
+    reviewer: str
+    refused_by: str
+    reason: str
+    refused_at: AwareDatetime
 
 
 class CaseClosed(CaseEvent, type="case.closed.v1"):

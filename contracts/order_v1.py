@@ -158,11 +158,15 @@ class OrderQuestioned(OrderEvent, type="order.questioned.v1"):
 
 
 class OrderAnswered(OrderEvent, type="order.answered.v1"):
-    """The partner answered; evidence that came with the answer is the order's now."""
+    """The partner answered; evidence that came with it proves no other order, and is judged once a reviewer resubmits.
+
+    `evidence_held`: whether its file was here when the answer came; null without evidence.
+    """
 
     case_id: str
     text: str
     evidence: Evidence | None = None
+    evidence_held: bool | None = None
     answered_at: AwareDatetime
 
 

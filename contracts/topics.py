@@ -154,7 +154,7 @@ TOPICS = (
     Topic(
         name="cases",
         writers=("review",),
-        events=(case_v1.CaseOpened, case_v1.CaseDecided, case_v1.CaseClosed),
+        events=(case_v1.CaseOpened, case_v1.CaseDecided, case_v1.DecisionRefused, case_v1.CaseClosed),
         consumers=dict.fromkeys(SERVICES, (case_v1.CaseDecided,)),
     ),
     Topic(

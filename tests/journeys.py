@@ -159,7 +159,7 @@ class Journey:
         assert answer.status_code == 201, answer.text
         return {"kind": "signed-contract", "reference": f"C-{next(_numbers)}", "sha256": digest}
 
-    def in_the_shop(self, line: Line, evidence: dict[str, str], **changes: Any) -> dict[str, Any]:
+    def in_the_shop(self, line: Line, evidence: dict[str, str] | None, **changes: Any) -> dict[str, Any]:
         """An order of TRIO-MAX at the shop's published price."""
         quote = {"monthly_total": euro(7500), "promotion": {"monthly": euro(-600), "months": 6}}
         return self.body(line, agent="agent-21", channel="shop", quote=quote, evidence=evidence, **changes)

@@ -202,14 +202,12 @@ def question(tx: Transaction, row: OrderRow, by: str, asked: str) -> OrderRow:
 
 
 async def answer(tx: Transaction, row: OrderRow, by: str, text: str, evidence: Evidence | None) -> OrderRow:
-    """Hand the partner's answer to review; evidence that proves no other order is this one's from now on."""
-    if evidence is not None:
-        await store.claim(tx, evidence, row.id)
-        row = changed(row, order=row.order.model_copy(update={"evidence": evidence}))
+    """Hand the partner's answer to review; its evidence proves no other order, and is this one's once resubmitted."""
+    await store.claim(tx, evidence, row.id)
+    held = await store.holds(tx, row.partner, evidence) if evidence else None
     row = move(tx, row, "held", by, "answered")
-    tx.publish(
-        OrderAnswered(order=row.order, case_id=row.case_id or "", text=text, evidence=evidence, answered_at=tx.now)
-    )
+    said: dict[str, Any] = {"text": text, "evidence": evidence, "evidence_held": held, "answered_at": tx.now}
+    tx.publish(OrderAnswered(order=row.order, case_id=row.case_id or "", **said))
     return row
 
 

@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 from rich.console import Console
 from rich.text import Text
 
-from contracts.case_v1 import CaseClosed, CaseDecided
+from contracts.case_v1 import CaseClosed, CaseDecided, DecisionRefused
 from contracts.dead_letter_v1 import MessageDeadLettered
 from contracts.event import REGISTRY, Event
 from contracts.invoice_v1 import ChargesStarted
@@ -177,6 +177,8 @@ def _parts(event: Event) -> Iterator[str]:
         yield f"{event.kind} to the {event.recipient} by {event.medium}"
     elif isinstance(event, CaseDecided):
         yield f"{event.decision} by {event.reviewer}"
+    elif isinstance(event, DecisionRefused):
+        yield f"{event.decision} by {event.reviewer}, refused by {event.refused_by}"
     elif isinstance(event, CaseClosed):
         yield f"{event.outcome} by {event.by}"
     elif isinstance(event, MessageDeadLettered):

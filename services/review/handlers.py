@@ -89,7 +89,8 @@ async def take_answer(event: OrderAnswered, tx: Transaction) -> None:
     store.saw(tx, event, About(order_id=event.order.id, case_id=event.case_id, customer_id=event.order.customer_id))
     case = await store.case(tx, event.case_id)
     if case is not None and case.questions:
-        answer = Answer(text=event.text, evidence=event.evidence, answered_at=event.answered_at)
+        given = event.model_dump(include={"text", "evidence", "evidence_held", "answered_at"})
+        answer = Answer.model_validate(given)
         store.keep(tx, following.answered(case, answer))
 
 

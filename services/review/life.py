@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar
 
-from contracts.case_v1 import CaseDecided
+from contracts.case_v1 import CaseDecided, DecisionRefused
 from services.chassis.job import Job
 from services.chassis.transaction import Transaction
 from services.review import store
@@ -33,6 +33,16 @@ def carry_out(tx: Transaction, case: Case, made: Made) -> None:
     store.saw(tx, event, About(order_id=case.order_id, case_id=case.id, customer_id=case.customer_id), event_id)
     store.keep(tx, after)
     tx.publish(event, *cases.closing(decided, after))
+
+
+def refuse(tx: Transaction, case: Case, made: Made, by: str, reason: str) -> None:
+    """Take back a decision that waited for approval, and say so; the case is open again."""
+    event_id = tx.next_id(DecisionRefused, case.key)
+    event = decisions.refusing(case, made, by, reason, tx.now)
+    store.saw(tx, event, About(order_id=case.order_id, case_id=case.id, customer_id=case.customer_id), event_id)
+    taken_back = {"refused_by": by, "refused_at": tx.now, "refusal_reason": reason}
+    store.keep(tx, decisions.refused(case, made.model_copy(update=taken_back)))
+    tx.publish(event)
 
 
 def ask_partner(tx: Transaction, case: Case, made: Made, wait: timedelta) -> None:

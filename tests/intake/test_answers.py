@@ -5,33 +5,42 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
-from contracts.case_v1 import CaseDecided
-from contracts.order_v1 import OrderAnswered, OrderQuestioned
+from contracts.case_v1 import CaseDecided, Corrections, Decision
+from contracts.order_v1 import Evidence, OrderAnswered, OrderHeld, OrderPending, OrderQuestioned
 from tests.harness import START, Publish
-from tests.intake.shop import LIEGE, Shop
+from tests.intake.shop import LIEGE, QUOTES, Shop
 
 WRONG: dict[str, Any] = {"channel": "telesales", "quote": {"monthly_change": {"amount": 500, "currency": "EUR"}}}
-RECORDING = {"kind": "recording", "reference": "rec-1", "sha256": "ab" * 32}
+PROOF = Evidence(kind="recording", reference="rec-1", sha256="ab" * 32)
+RECORDING = PROOF.model_dump()
 
 
-async def asked(shop: Shop, publish: Publish) -> dict[str, Any]:
-    """A held order about which a reviewer asks something; its view."""
-    order = await shop.order(shop.body(await shop.line(), **WRONG))
-    await publish(
-        CaseDecided(
-            case_id=order["case_id"],
-            order_id=order["id"],
-            subscription_id=order["subscription_id"],
-            decision="ask_partner",
-            codes=("price.change",),
-            reason="Was the promotion told?",
-            reviewer="rita",
-            decided_at=START,
-        )
+def decided(order: dict[str, Any], decision: Decision, corrections: Corrections | None = None) -> CaseDecided:
+    return CaseDecided(
+        case_id=order["case_id"],
+        order_id=order["id"],
+        subscription_id=order["subscription_id"],
+        decision=decision,
+        codes=tuple(each["code"] for each in order["discrepancies"]),
+        reason="Was the promotion told?",
+        reviewer="rita",
+        corrections=corrections,
+        decided_at=START,
     )
+
+
+async def asked(shop: Shop, publish: Publish, **changes: Any) -> dict[str, Any]:
+    """A held order about which a reviewer asks something; its view."""
+    order = await shop.order(shop.body(await shop.line(), **WRONG) | changes)
+    await publish(decided(order, "ask_partner"))
     await shop.said(order["id"], 2)
     return order
+
+
+SIGNED: dict[str, Any] = {"channel": "shop", "quote": QUOTES["shop"]}
+"""An order that is right, but for its evidence."""
 
 
 async def answer(shop: Shop, order: dict[str, Any], partner: str = "gent-calls", **body: Any) -> httpx.Response:
@@ -52,8 +61,8 @@ async def test_a_question_is_told_and_shown_and_its_answer_goes_to_review(shop: 
     assert (question.question, question.case_id) == ("Was the promotion told?", order["case_id"])
     assert isinstance(said, OrderAnswered)
     assert (said.text, said.case_id) == ("No, five euros for good.", order["case_id"])
-    assert said.evidence is not None
-    assert said.order.evidence == said.evidence
+    assert (said.evidence, said.evidence_held) == (PROOF, False)
+    assert said.order.evidence != PROOF, "nobody judged it yet"
 
 
 async def test_nobody_answers_what_was_not_asked_or_was_answered(shop: Shop, publish: Publish) -> None:
@@ -83,3 +92,33 @@ async def test_an_answer_that_names_people_or_proves_with_what_is_used_is_refuse
     reused = await answer(shop, order, text="See there.", evidence={**RECORDING, "sha256": "cd" * 32})
     assert (reused.status_code, reused.json()["code"]) == (409, "evidence.reused")
     assert (await answer(shop, order, text="See there.", evidence=RECORDING)).status_code == 201
+
+
+@pytest.mark.parametrize("first", [None, "cd" * 32], ids=["evidence.missing", "evidence.reused"])
+async def test_evidence_of_an_answer_is_judged_when_a_reviewer_resubmits(
+    shop: Shop, publish: Publish, first: str | None
+) -> None:
+    await shop.order(shop.body(await shop.line(), "cd" * 32, channel="telesales"))
+    evidence = {**RECORDING, "sha256": first} if first else None
+    order = await asked(shop, publish, **SIGNED, evidence=evidence)
+    assert [each["code"] for each in order["discrepancies"]] == ["evidence.reused" if first else "evidence.missing"]
+    assert (await answer(shop, order, text="Here.", evidence=RECORDING)).status_code == 201
+    await publish(decided(order, "correct_and_resubmit", Corrections(evidence=PROOF)))
+    *_, asked_her = await shop.said(order["id"], 4)
+    assert isinstance(asked_her, OrderPending), "even a signed contract that comes with an answer is no yes"
+    assert asked_her.order.evidence == PROOF
+    other = await shop.order(shop.body(await shop.line(), **SIGNED) | {"evidence": RECORDING})
+    assert [each["code"] for each in other["discrepancies"]] == ["evidence.reused"]
+
+
+async def test_a_resubmitted_order_is_judged_in_whole_and_used_evidence_stays_used(
+    shop: Shop, publish: Publish
+) -> None:
+    await shop.order(shop.body(await shop.line(), "cd" * 32, channel="telesales"))
+    order = await asked(shop, publish, evidence=None, quote=WRONG["quote"], channel="shop")
+    used = PROOF.model_copy(update={"sha256": "cd" * 32})
+    await publish(decided(order, "correct_and_resubmit", Corrections(evidence=used)))
+    *_, held = await shop.said(order["id"], 3)
+    assert isinstance(held, OrderHeld)
+    assert {"evidence.reused", "price.promotion"} <= set(held.codes)
+    assert "evidence.missing" not in held.codes

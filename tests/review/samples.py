@@ -11,6 +11,7 @@ from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered, Mess
 from contracts.money import Money
 from contracts.order_v1 import (
     Discrepancy,
+    Evidence,
     Order,
     OrderAnswered,
     OrderCancellationRequested,
@@ -24,6 +25,9 @@ from contracts.order_v1 import (
 )
 
 NOW = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
+
+
+RECORDING = Evidence(kind="recording", reference="rec-1", sha256="ab" * 32)
 
 
 def euros(amount: int) -> Money:
@@ -103,8 +107,11 @@ def held(of: Order, case_id: str, *codes: str) -> OrderHeld:
     return OrderHeld(order=of, case_id=case_id, codes=codes or ("price.change",))
 
 
-def answered(of: Order, case_id: str, text: str = "she was told 81.00") -> OrderAnswered:
-    return OrderAnswered(order=of, case_id=case_id, text=text, answered_at=NOW)
+def answered(
+    of: Order, case_id: str, text: str = "she was told 81.00", evidence: Evidence | None = None
+) -> OrderAnswered:
+    held = False if evidence else None
+    return OrderAnswered(order=of, case_id=case_id, text=text, evidence=evidence, evidence_held=held, answered_at=NOW)
 
 
 def pending(of: Order) -> OrderPending:

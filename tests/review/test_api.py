@@ -7,7 +7,9 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from contracts.case_v1 import CaseDecided, Corrections
+import pytest
+
+from contracts.case_v1 import CaseDecided, Corrections, DecisionRefused
 from contracts.order_v1 import Order
 from tests.harness import MovableClock, Topics, door, eventually, make_key
 from tests.review import samples
@@ -315,6 +317,80 @@ async def test_a_quote_is_honoured_by_two_reviewers_above_an_amount(desk: Desk, 
     [event] = await decisions(read_topic, case_id)
     assert (event.decision, event.reviewer, event.approved_by) == ("honour_quote", "rita", "carl")
     assert (await desk.post(f"/v1/cases/{case_id}/approvals", who="ben")).status_code == 409
+
+
+@pytest.mark.parametrize("who", ["carl", "rita"], ids=["the second reviewer", "the one who decided"])
+async def test_a_decision_that_waits_for_approval_is_refused_and_another_may_be_taken(
+    desk: Desk, read_topic: Topics, who: str
+) -> None:
+    case_id, order = await opened(desk, **CHEAPER)
+    due_at = (await desk.case(case_id))["due_at"]
+    assert (await desk.decide(case_id, "honour_quote")).json()["state"] == "awaiting_approval"
+    path = f"/v1/cases/{case_id}/approvals"
+    for without in ({"approve": False}, {"approve": False, "reason": " "}):
+        answer = await desk.post(path, who, **without)
+        assert (answer.status_code, [each["pointer"] for each in answer.json()["errors"]]) == (422, ["/reason"])
+    assert (await desk.post(path, who, approve="no", reason="no")).status_code == 422
+    answer = await desk.post(path, who, approve=False, reason="the recording says otherwise")
+    case = answer.json()
+    assert (answer.status_code, case["state"], case["decision"]) == (200, "open", None)
+    assert case["due_at"] == due_at
+    [kept] = case["decisions"]
+    assert (kept["decision"], kept["reviewer"], kept["refused_by"]) == ("honour_quote", "rita", who)
+    assert (kept["refusal_reason"], kept["approved_by"]) == ("the recording says otherwise", None)
+    timeline = (await desk.case(case_id))["timeline"]
+    assert {each["type"] for each in timeline} == {"discrepancy.found.v1", "decision.refused.v1"}
+    again = await desk.post(path, "carl")
+    assert (again.status_code, again.json()["code"]) == (409, "case.not-awaiting-approval")
+    assert (await desk.decide(case_id, "apply_published_price", who="carl")).json()["state"] == "decided"
+    await desk.caught_up()
+    _, event, decided = [each.event for each in await read_topic("cases") if each.event.subject == case_id]
+    assert isinstance(event, DecisionRefused)
+    assert (event.refused_by, event.reviewer, event.order_id) == (who, "rita", order.id)
+    assert isinstance(decided, CaseDecided)
+    assert decided.decision == "apply_published_price"
+
+
+async def test_nobody_refuses_a_decision_about_their_own_sale(desk: Desk) -> None:
+    case_id, _ = await opened(desk, partner="gent-calls", **CHEAPER)
+    await desk.decide(case_id, "honour_quote")
+    answer = await desk.post(f"/v1/cases/{case_id}/approvals", who="ben", approve=False, reason="mine")
+    assert (answer.status_code, answer.json()["code"]) == (403, "case.own-sale")
+    assert (await desk.case(case_id))["state"] == "awaiting_approval"
+
+
+async def test_of_an_approval_and_a_refusal_at_once_one_wins(desk: Desk, read_topic: Topics) -> None:
+    for _ in range(5):
+        case_id, _ = await opened(desk, **CHEAPER)
+        await desk.decide(case_id, "honour_quote")
+        path = f"/v1/cases/{case_id}/approvals"
+        answers = await asyncio.gather(
+            *(desk.post(path, "carl", approve=approve, reason="why") for approve in (True, False) * 2)
+        )
+        assert sorted(each.status_code for each in answers) == [200, 409, 409, 409]
+        [won] = [each.json() for each in answers if each.status_code == 200]
+        await desk.caught_up()
+        carried_out = [each.approved_by for each in await decisions(read_topic, case_id)]
+        assert carried_out == (["carl"] if won["state"] == "decided" else [])
+
+
+async def test_evidence_of_an_answer_goes_with_a_resubmission(desk: Desk, read_topic: Topics) -> None:
+    case_id, order = await opened(desk, "evidence.missing")
+    await desk.holds(order, case_id, "evidence.missing")
+    await desk.decide(case_id, "ask_partner")
+    await desk.publish(samples.answered(order, case_id, "here it is", samples.RECORDING))
+    case = await desk.case(case_id, "open")
+    [question] = case["questions"]
+    assert (question["answer"]["evidence"], question["answer"]["evidence_held"]) == (
+        samples.RECORDING.model_dump(),
+        False,
+    )
+    answer = await desk.decide(case_id, "correct_and_resubmit")
+    assert (answer.status_code, answer.json()["state"]) == (200, "decided"), answer.text
+    assert answer.json()["changes"] == [{"path": "/evidence", "before": None, "after": samples.RECORDING.model_dump()}]
+    await desk.caught_up()
+    *_, event = await decisions(read_topic, case_id)
+    assert event.corrections == Corrections(evidence=samples.RECORDING)
 
 
 async def test_what_waits_for_nobody_cannot_be_approved(desk: Desk) -> None:

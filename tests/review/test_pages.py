@@ -7,7 +7,7 @@ from string import Formatter
 
 import pytest
 
-from contracts.case_v1 import CaseDecided
+from contracts.case_v1 import CaseDecided, DecisionRefused
 from contracts.topics import consumed_by
 from services.chassis.faults import LANGUAGES
 from services.review.pages import codes, outcomes, texts
@@ -17,6 +17,7 @@ from tests.harness import Topics
 from tests.review import samples
 from tests.review.desk import Desk
 from tests.review.reviewing import lost, poisoned, promised, revoked, sent, signed_in, token, visiting
+from tests.review.samples import discrepancy
 
 TABLES = [
     texts.TEXTS,
@@ -51,7 +52,7 @@ def test_every_state_decision_and_effect_has_its_words() -> None:
     assert set(outcomes.DECISIONS) == set(decisions.DECISIONS)
     assert set(decisions.DECISIONS) <= set(outcomes.EFFECTS)
     consumed = {event.type for _, event in consumed_by("review")}
-    assert set(codes.EVENTS) == consumed | {CaseDecided.type}
+    assert set(codes.EVENTS) == consumed | {CaseDecided.type, DecisionRefused.type}
 
 
 @pytest.mark.parametrize(
@@ -252,7 +253,7 @@ async def test_a_second_reviewer_approves_what_the_first_would_honour(desk: Desk
     async with signed_in(desk) as rita, signed_in(desk, "carl") as carl:
         first = await sent(rita, path, f"{path}/decision", decision="honour_quote", reason="she has it in writing")
         assert first.headers["location"].endswith("done=waiting")
-        assert f'action="{path}/approval"' not in (await rita.get(path)).text
+        assert 'value="approve"' not in (await rita.get(path)).text
         own = await sent(rita, path, f"{path}/approval")
         assert (own.status_code, "You decided yourself" in own.text) == (403, True)
         waiting = (await carl.get(path)).text
@@ -262,6 +263,41 @@ async def test_a_second_reviewer_approves_what_the_first_would_honour(desk: Desk
     await desk.caught_up()
     assert await decisions_of(read_topic, case_id) == ["honour_quote"]
     assert (await desk.case(case_id))["approved_by"] == "carl"
+
+
+async def test_a_second_reviewer_refuses_or_the_first_takes_the_decision_back(desk: Desk) -> None:
+    case_id, _ = await promised(desk)
+    path = f"/cases/{case_id}"
+    form = {"decision": "honour_quote", "reason": "she has it in writing"}
+    async with signed_in(desk) as rita, signed_in(desk, "carl") as carl:
+        for who, said in ((carl, "refused by carl"), (rita, "taken back by rita")):
+            await sent(rita, path, f"{path}/decision", **form)
+            without = await sent(who, path, f"{path}/approval", step="refuse")
+            assert without.status_code == 422
+            assert (await desk.case(case_id))["state"] == "awaiting_approval"
+            answer = await sent(who, path, f"{path}/approval", step="refuse", reason="the recording says otherwise")
+            assert answer.headers["location"].endswith("done=refused")
+            page = (await who.get(answer.headers["location"])).text
+            assert "the case is open again" in page
+            assert said in page
+            assert "the recording says otherwise" in page
+            assert 'name="decision"' in page
+
+
+async def test_the_evidence_of_an_answer_is_shown_and_what_resubmitting_does_with_it(desk: Desk) -> None:
+    case_id, order = await promised(desk, discrepancies=(discrepancy("evidence.missing"),))
+    path = f"/cases/{case_id}"
+    await desk.decide(case_id, "ask_partner")
+    await desk.publish(samples.answered(order, case_id, "here", samples.RECORDING))
+    await desk.case(case_id, "open")
+    async with signed_in(desk) as client:
+        page = (await client.get(path)).text
+        assert "recording of the call rec-1, its file was not given to us" in page
+        assert "The evidence of the answer (recording of the call rec-1) takes the place of the order" in page
+        shown = await sent(client, path, f"{path}/decision", decision="correct_and_resubmit", step="preview")
+        assert "<ins>recording of the call rec-1</ins>" in shown.text
+        done = await sent(client, path, f"{path}/decision", decision="correct_and_resubmit", reason="it is there")
+        assert done.status_code == 303
 
 
 async def test_what_a_correction_changes_is_shown_before_and_after(desk: Desk) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from contracts.case_v1 import CaseClosed, CaseDecided, CaseOpened, Corrections, Decision
-from contracts.order_v1 import OrderEvent
+from contracts.order_v1 import Evidence, Order, OrderEvent
 from services.review.rules import cases, decisions, following
-from services.review.rules.cases import By, Case, Failure, Made
+from services.review.rules.cases import Answer, By, Case, Failure, Made
 from services.review.rules.following import News, Standing
 from tests.review import samples
 from tests.review.samples import NOW, discrepancy, euros, found, letter, order
@@ -377,6 +377,60 @@ def test_an_offer_is_not_put_right_where_there_is_none() -> None:
     assert unfit is not None
     assert (unfit.why, unfit.pointer) == ("no-offer", "/corrections/offer")
     assert decisions.unfit_corrections(ORDER, Corrections(offer="TRIO")) is None
+
+
+def asked_and_answered(*evidence: Evidence | None, held: Evidence | None = None) -> tuple[Case, Order]:
+    """A case whose partner was asked as often as there are answers, and its order."""
+    of = case("evidence.reused" if held else "evidence.missing")
+    for number, each in enumerate(evidence):
+        of = decisions.asked(of, made("ask_partner", event_id=f"q-{number}"), f"q-{number}", LATER)
+        of = following.answered(of, Answer(text="here", evidence=each, answered_at=NOW))
+    return of, ORDER.model_copy(update={"evidence": held})
+
+
+OTHER_RECORDING = samples.RECORDING.model_copy(update={"sha256": "cd" * 32})
+
+
+@pytest.mark.parametrize(
+    ("held", "answers", "taken"),
+    [
+        (None, [samples.RECORDING], samples.RECORDING),
+        (OTHER_RECORDING, [samples.RECORDING], samples.RECORDING),
+        (None, [OTHER_RECORDING, samples.RECORDING], samples.RECORDING),
+        (None, [samples.RECORDING, None], samples.RECORDING),
+        (None, [None], None),
+        (None, [], None),
+        (samples.RECORDING, [samples.RECORDING], None),
+    ],
+)
+def test_the_last_evidence_that_was_answered_is_what_a_resubmission_changes(
+    held: Evidence | None, answers: list[Evidence | None], taken: Evidence | None
+) -> None:
+    of, ordered = asked_and_answered(*answers, held=held)
+    corrections = Corrections(evidence=of.given_evidence)
+    expected = [("/evidence", held and held.model_dump(), taken.model_dump())] if taken else []
+    assert [(each.path, each.before, each.after) for each in decisions.changes(ordered, corrections)] == expected
+    unfit = decisions.unfit_corrections(ordered, corrections)
+    assert (unfit.why if unfit else None) == (None if taken else "nothing-changed")
+
+
+def test_a_reviewer_reads_that_a_resubmission_takes_the_evidence_of_the_answer() -> None:
+    for of, effect in [
+        (asked_and_answered(samples.RECORDING)[0], "resubmit_with_evidence"),
+        (asked_and_answered(None)[0], "correct_and_resubmit"),
+    ]:
+        assert decisions.effect(of, "correct_and_resubmit", confirmed=False) == effect
+
+
+def test_a_refused_decision_stays_in_the_history_and_the_case_is_open_again() -> None:
+    asked_first = decisions.asked(case(), made("ask_partner"), "q-1", LATER)
+    waiting = decisions.decided(asked_first, made("honour_quote", event_id=None))
+    assert waiting.state == "awaiting_approval"
+    refused = made("honour_quote", event_id=None, refused_by="carl", refused_at=LATER, refusal_reason="no")
+    again = decisions.refused(waiting, refused)
+    assert (again.state, again.decision, again.due_at) == ("open", None, waiting.due_at)
+    assert again.decisions == (made("ask_partner"), refused)
+    assert decisions.decided(again, made()).decisions == (made("ask_partner"), refused, made())
 
 
 def test_cases_of_the_same_cause_are_known_by_it_whatever_their_numbers() -> None:

@@ -109,7 +109,12 @@ def _assess_end(order: Order, facts: Facts, found: list[Discrepancy]) -> Assessm
 
 def corrected(order: Order, corrections: Corrections) -> Order:
     """The order as a reviewer put it right; what is not corrected stays, the quote always."""
-    given = {"agent": corrections.agent, "offer_code": corrections.offer, "removals": corrections.removals}
+    given = {
+        "agent": corrections.agent,
+        "offer_code": corrections.offer,
+        "removals": corrections.removals,
+        "evidence": corrections.evidence,
+    }
     changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if corrections.offer not in (None, order.offer_code):
         changes |= {"offer": None, "decision": None}

@@ -98,11 +98,10 @@ async def decide(
 async def approve(
     case_id: CaseId, request: Request, reviewer: Reviewer, form: ApprovalForm | None = None
 ) -> CaseDetail:
-    """Approve another reviewer's decision, which is then carried out."""
-    why = form.reason if form else None
+    """Approve another reviewer's decision, which is then carried out; or refuse it, and the case is open again."""
 
     async def work(tx: Transaction) -> CaseDetail:
-        return await detail(tx, await deciding.approve(tx, case_id, why, reviewer))
+        return await detail(tx, await deciding.approve(tx, case_id, form or ApprovalForm(), reviewer))
 
     return await transact(request, work)
 

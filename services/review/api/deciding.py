@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from contracts.case_v1 import Corrections, Decision
@@ -29,15 +29,22 @@ def _said(reason: str) -> str:
     return reason.strip()
 
 
+def _case(info: ValidationInfo) -> Case:
+    case: Case = (info.context or {})["case"]
+    return case
+
+
 def _of_the_case(code: str, info: ValidationInfo) -> str:
-    if code not in (info.context or ()):
-        raise PydanticCustomError("code.unknown", "the case has no such code")
+    case = _case(info)
+    if code not in case.codes:
+        raise PydanticCustomError("code.unknown", "the case has no such code", {"expected": ", ".join(case.codes)})
     return code
 
 
 def _where_they_belong(corrections: CorrectionsForm | None, info: ValidationInfo) -> CorrectionsForm | None:
     decision = info.data.get("decision")
-    if decision == "correct_and_resubmit" and corrections is None:
+    case = _case(info)
+    if decision == "correct_and_resubmit" and corrections is None and case.given_evidence is None:
         raise PydanticCustomError("corrections.missing", "say what is put right")
     if corrections is not None and decision not in (None, "correct_and_resubmit"):
         raise PydanticCustomError("corrections.unexpected", "only correct_and_resubmit puts something right")
@@ -46,6 +53,9 @@ def _where_they_belong(corrections: CorrectionsForm | None, info: ValidationInfo
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=WITHOUT_NUL)]
 Reason = Annotated[str, Field(max_length=2000, pattern=WITHOUT_NUL), AfterValidator(_said)]
+
+
+Read = TypeVar("Read", bound="Form")
 
 
 class Form(BaseModel):
@@ -79,10 +89,20 @@ class AssignmentForm(Form):
     owner: Name | None = None
 
 
-class ApprovalForm(Form):
-    """Why the second reviewer agrees, if they want to say."""
+def _why_not(reason: str | None, info: ValidationInfo) -> str | None:
+    if info.data.get("approve") is False and reason is None:
+        raise PydanticCustomError("missing", "a refusal says why")
+    return reason
 
-    reason: Reason | None = None
+
+class ApprovalForm(Form):
+    """Whether the second reviewer agrees (absent: yes), and why, if they want to say; a refusal has to say why.
+
+    Who decided may take the decision back: with `approve` false, too.
+    """
+
+    approve: StrictBool = True
+    reason: Annotated[Reason | None, AfterValidator(_why_not), Field(validate_default=True)] = None
 
 
 async def decide(
@@ -104,18 +124,21 @@ async def decide(
     return existing(await store.case(tx, case_id), case_id)
 
 
-async def approve(tx: Transaction, case_id: str, why: str | None, reviewer: Principal) -> Case:
-    """Carry out another reviewer's decision. Raises Problem 403, 404 or 409, and nothing is done."""
+async def approve(tx: Transaction, case_id: str, form: ApprovalForm, reviewer: Principal) -> Case:
+    """Carry out another reviewer's decision, or take it back. Raises Problem 403, 404 or 409, and nothing is done."""
     case = existing(await store.case(tx, case_id), case_id)
     refuse_own_sale(case, reviewer)
     if case.state in cases.CLOSED or case.state == "decided":
         raise too_late(case)
     if case.state != "awaiting_approval" or case.decision is None:
         raise Problem(409, "case.not-awaiting-approval", "no decision of this case waits for approval")
-    if case.decision.reviewer == reviewer.holder:
+    if not form.approve:
+        life.refuse(tx, case, case.decision, reviewer.holder, form.reason or "")
+    elif case.decision.reviewer == reviewer.holder:
         raise Problem(403, "approval.same-reviewer", "another reviewer than the one who decided has to approve")
-    approval = {"approved_by": reviewer.holder, "approved_at": tx.now, "approval_reason": why}
-    life.carry_out(tx, case, case.decision.model_copy(update=approval))
+    else:
+        approval = {"approved_by": reviewer.holder, "approved_at": tx.now, "approval_reason": form.reason}
+        life.carry_out(tx, case, case.decision.model_copy(update=approval))
     return existing(await store.case(tx, case_id), case_id)
 
 
@@ -131,8 +154,17 @@ async def assign(tx: Transaction, case_id: str, owner: str) -> Case:
 
 def read(body: dict[str, Any], case: Case, language: str) -> DecisionForm:
     """Read a decision about a case. Raises Problem 422 naming every fault."""
+    return _read(DecisionForm, body, language, case=case)
+
+
+def read_approval(body: dict[str, Any], language: str) -> ApprovalForm:
+    """Read what a second reviewer says. Raises Problem 422 naming every fault."""
+    return _read(ApprovalForm, body, language)
+
+
+def _read(form: type[Read], body: dict[str, Any], language: str, **context: Any) -> Read:  # noqa: ANN401 - pydantic's
     try:
-        return DecisionForm.model_validate(body, context=case.codes)
+        return form.model_validate(body, context=context)
     except ValidationError as error:
         faults = [
             dict(translated("".join(f"/{part}" for part in each["loc"]), each["type"], each["msg"], language))
@@ -148,7 +180,10 @@ async def _fitting(tx: Transaction, case: Case, form: DecisionForm, reviewer: Pr
     unfit = decisions.unfit(case, form.decision, codes, confirmed=confirmed)
     if unfit:
         raise does_not_fit(unfit)
-    corrections, changes = await corrected(tx, case, form.corrections)
+    corrections: Corrections | None = None
+    changes: tuple[Change, ...] = ()
+    if form.decision == "correct_and_resubmit":
+        corrections, changes = await corrected(tx, case, form.corrections or CorrectionsForm())
     return Made(
         decision=form.decision,
         reason=form.reason,
@@ -160,13 +195,13 @@ async def _fitting(tx: Transaction, case: Case, form: DecisionForm, reviewer: Pr
     )
 
 
-async def corrected(
-    tx: Transaction, case: Case, form: CorrectionsForm | None
-) -> tuple[Corrections | None, tuple[Change, ...]]:
-    """Say what corrections change in the order of a case. Raises Problem 409 where they do not fit it."""
-    if form is None:
-        return None, ()
-    corrections, order = Corrections(**form.model_dump()), await store.ordered(tx, case.order_id)
+async def corrected(tx: Transaction, case: Case, form: CorrectionsForm) -> tuple[Corrections, tuple[Change, ...]]:
+    """Say what corrections change in the order of a case, the evidence of the partner's answer among them.
+
+    Raises Problem 409 where they do not fit it.
+    """
+    corrections = Corrections(**form.model_dump(), evidence=case.given_evidence)
+    order = await store.ordered(tx, case.order_id)
     unfit = decisions.unfit_corrections(order, corrections)
     if unfit or order is None:
         raise does_not_fit(unfit or Unfit(pointer="/decision", why="order-not-here", detail="the order is not here"))

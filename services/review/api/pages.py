@@ -178,14 +178,19 @@ async def take(case_id: CaseId, request: Request, who: Sender, search: Searched)
 
 
 @router.post("/cases/{case_id}/approval")
-async def approve(case_id: CaseId, request: Request, who: Sender, search: Searched, reason: Typed = "") -> Response:
-    """Approve another reviewer's decision."""
-    why = reason.strip() or None
+async def approve(case_id: CaseId, request: Request, who: Sender, search: Searched, typed: TypedIn) -> Response:
+    """Approve another reviewer's decision, or refuse it; who decided may take it back."""
+    agreed = typed.step != "refuse"
+    body = {"approve": agreed, "reason": typed.reason if typed.reason.strip() else None}
+
+    async def work(tx: Transaction) -> Case:
+        return await deciding.approve(tx, case_id, deciding.read_approval(body, who.language), who.reviewer)
+
     try:
-        await transact(request, lambda tx: deciding.approve(tx, case_id, why, who.reviewer))
+        await transact(request, work)
     except Problem as problem:
-        return await _refused(request, who, search, case_id, Typing(), problem)
-    return _back(case_id, search, "decided")
+        return await _refused(request, who, search, case_id, typed, problem)
+    return _back(case_id, search, "decided" if agreed else "refused")
 
 
 async def decide_within(tx: Transaction, case_id: str, typed: Typing, who: Visitor, settings: Settings) -> Case:

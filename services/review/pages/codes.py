@@ -294,5 +294,11 @@ EVENTS: dict[str, dict[str, str]] = {
         "de": "Prüfer: Entscheidung getroffen",
         "en": "a reviewer decided",
     },
+    "decision.refused.v1": {
+        "fr": "réviseur : décision non approuvée, dossier rouvert",
+        "nl": "beoordelaar: beslissing niet goedgekeurd, dossier weer open",
+        "de": "Prüfer: Entscheidung nicht gebilligt, Fall wieder offen",
+        "en": "a reviewer refused a decision: the case is open again",
+    },
 }
 """What the timeline says of an event."""

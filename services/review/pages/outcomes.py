@@ -107,6 +107,24 @@ EFFECTS: dict[str, dict[str, str]] = {
             "stays as it was."
         ),
     },
+    "resubmit_with_evidence": {
+        "fr": (
+            "La preuve donnée dans la réponse ({evidence}) remplace celle de la commande, qui est jugée à nouveau, "
+            "entièrement, avec ce que vous corrigez plus bas. Si rien n'est trouvé, le client est interrogé."
+        ),
+        "nl": (
+            "Het bewijs uit het antwoord ({evidence}) komt in de plaats van dat van de bestelling, die opnieuw "
+            "volledig beoordeeld wordt, met wat u hieronder verbetert. Is alles in orde, dan wordt de klant gevraagd."
+        ),
+        "de": (
+            "Der Beleg aus der Antwort ({evidence}) tritt an die Stelle dessen im Auftrag, der ganz neu geprüft wird, "
+            "mit dem, was Sie unten berichtigen. Wird nichts gefunden, wird der Kunde gefragt."
+        ),
+        "en": (
+            "The evidence of the answer ({evidence}) takes the place of the order's, which is judged again, "
+            "completely, with what you put right below. If nothing is found, the customer is asked."
+        ),
+    },
     "reject": {
         "fr": (
             "La commande est refusée. Rien n'a été fait, rien n'est facturé ; le partenaire l'apprend avec votre motif."

@@ -10,6 +10,7 @@ from babel.numbers import format_currency
 
 from contracts.money import Money
 from contracts.offer_v1 import BRUSSELS
+from contracts.order_v1 import Evidence
 from services.review.pages.codes import CODES, EVENTS, STATES
 from services.review.pages.outcomes import DECISIONS, EFFECTS, FAULTS, UNFIT
 from services.review.pages.texts import TEXTS
@@ -53,6 +54,10 @@ class Words:
         """What went wrong; without a text of its own its detail, in English."""
         return FAULTS[code][self.language].format(**values) if code in FAULTS else detail
 
+    def evidence(self, evidence: Evidence | None) -> str:
+        """What proves a sale, by its kind and reference."""
+        return f"{self(evidence.kind)} {evidence.reference}" if evidence else NOTHING
+
     def money(self, money: Money | None) -> str:
         """An amount, as it is written here."""
         if money is None:
@@ -95,6 +100,8 @@ class Words:
         match record:
             case {"amount": int(amount), "currency": str(currency), **others} if not others:
                 return self.money(Money(amount=amount, currency=currency))
+            case {"kind": str(), "reference": str(), "sha256": str()}:
+                return self.evidence(Evidence(**record))
             case {"monthly": monthly, "months": months}:
                 return f"{self.value(monthly)} \N{MULTIPLICATION SIGN} {months} {self('months')}"
             case _:

@@ -49,6 +49,7 @@ class Change(Data):
 class Made(Data):
     """A decision as a reviewer made it; `event_id` is the CaseDecided that asks for it, null until it is approved.
 
+    One that waited for approval may be refused, or taken back by who made it (`refused_by`): it is never carried out.
     `changes` is what its corrections change in the order.
     """
 
@@ -60,16 +61,20 @@ class Made(Data):
     approved_by: str | None = None
     approved_at: AwareDatetime | None = None
     approval_reason: str | None = None
+    refused_by: str | None = None
+    refused_at: AwareDatetime | None = None
+    refusal_reason: str | None = None
     corrections: Corrections | None = None
     changes: tuple[Change, ...] = ()
     event_id: str | None = None
 
 
 class Answer(Data):
-    """What the partner answered to a question."""
+    """What the partner answered to a question; whether the file of its evidence was here then."""
 
     text: str
     evidence: Evidence | None = None
+    evidence_held: bool | None = None
     answered_at: AwareDatetime
 
 
@@ -133,6 +138,12 @@ class Case(Data):
     def holds_order(self) -> bool:
         """Whether an order waits for this case."""
         return self.order_id is not None and not BESIDE_THE_ORDER.issuperset(self.codes)
+
+    @property
+    def given_evidence(self) -> Evidence | None:
+        """The last evidence that the partner gave in an answer; nobody judged it yet, for that makes a new case."""
+        answers = [each.answer for each in self.questions if each.answer and each.answer.evidence]
+        return answers[-1].evidence if answers else None
 
     @property
     def key(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
-from contracts.case_v1 import CaseDecided, Corrections, Decision
+from contracts.case_v1 import CaseDecided, Corrections, Decision, DecisionRefused
 from contracts.event import Data
 from contracts.money import Money
 from contracts.order_v1 import Discrepancy, Order
@@ -106,16 +106,20 @@ def effect(case: Case, decision: Decision, *, confirmed: bool) -> str:
             return "set_message_aside"
         case "cancel" if confirmed:
             return "cancel_on_its_way"
+        case "correct_and_resubmit" if case.given_evidence:
+            return "resubmit_with_evidence"
     return decision
 
 
 def changes(order: Order, corrections: Corrections) -> tuple[Change, ...]:
     """What corrections change in an order, value by value."""
     removals = None if corrections.removals is None else list(corrections.removals)
+    before, after = (each and each.model_dump() for each in (order.evidence, corrections.evidence))
     compared = [
         ("/agent", order.agent, corrections.agent),
         ("/offer", order.offer_code, corrections.offer),
         ("/removals", list(order.removals), removals),
+        ("/evidence", before, after),
     ]
     return tuple(
         Change(path=path, before=before, after=after)
@@ -141,6 +145,27 @@ def decided(case: Case, made: Made) -> Case:
     earlier = case.decisions[:-1] if case.state == "awaiting_approval" else case.decisions
     state: State = "decided" if made.event_id else "awaiting_approval"
     return case.model_copy(update={"state": state, "decision": made, "decisions": (*earlier, made)})
+
+
+def refused(case: Case, made: Made) -> Case:
+    """Open a case again whose decision waited for approval; the refused decision stays among those it had."""
+    state: State = "open"
+    return case.model_copy(update={"state": state, "decision": None, "decisions": (*case.decisions[:-1], made)})
+
+
+def refusing(case: Case, made: Made, by: str, reason: str, at: datetime) -> DecisionRefused:
+    """The event that says that a decision is not carried out."""
+    return DecisionRefused(
+        case_id=case.id,
+        order_id=case.order_id,
+        subscription_id=case.subscription_id,
+        decision=made.decision,
+        codes=made.codes,
+        reviewer=made.reviewer,
+        refused_by=by,
+        reason=reason,
+        refused_at=at,
+    )
 
 
 def nobody_else_answers(case: Case) -> bool:
