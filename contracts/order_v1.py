@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, StrictInt
+from pydantic import AwareDatetime, StrictBool, StrictInt
 
 from contracts.event import Data, Event
 from contracts.money import Money, Promotion
@@ -88,7 +88,8 @@ class Order(Data):
     `subscription_version` is the version it was assessed against (null for a new subscription). `attempt` counts how
     often it was sent on its way: whoever held it judges it again when it comes with a higher one. `earlier_quotes` are
     those that differ from `quote`; `recent_change` is the sum of the changes per month of the last 30 days, this one
-    included; `grounds` says why an order is undone.
+    included; `grounds` says why an order is undone. `discloses`: the partner may see what the customer has and pays,
+    for he gave a contact that is on file, or she is new, or she said yes herself; so it is where an order does not say.
     """
 
     id: str
@@ -114,6 +115,18 @@ class Order(Data):
     sold_at: AwareDatetime
     received_at: AwareDatetime
     attempt: StrictInt = 0
+    discloses: StrictBool = True
+
+    def price_for_partner(self) -> dict[str, Any] | None:
+        """The price as JSON, as far as the partner may see it.
+
+        Without `discloses` what she pays today is null, and the change, which tells it. An honoured price is not shown
+        at all then: a change that was told may be in it, added to what she pays.
+        """
+        if self.price is None or (not self.discloses and self.decision and self.decision.honoured):
+            return None
+        price = self.price.model_dump(mode="json")
+        return price if self.discloses else price | {"current_monthly": None, "monthly_change": None}
 
 
 class OrderEvent(Event):

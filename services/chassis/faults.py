@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypedDict
 
 LANGUAGES = ("fr", "nl", "de", "en")
@@ -139,6 +140,12 @@ _TEXTS: dict[str, dict[str, str]] = {
         "de": "sagen Sie es ohne Namen, Adressen und Nummern von Personen",
         "en": "say it without names, addresses and numbers of people",
     },
+    "reference.personal": {
+        "fr": "une référence ne contient ni adresse e-mail ni le numéro de téléphone du client",
+        "nl": "een referentie bevat geen e-mailadres en niet het telefoonnummer van de klant",
+        "de": "eine Referenz enthält weder eine E-Mail-Adresse noch die Telefonnummer des Kunden",
+        "en": "a reference holds no e-mail address, nor the customer's telephone number",
+    },
     "action.not-available": {
         "fr": "cette action n'est pas encore disponible",
         "nl": "deze actie is nog niet beschikbaar",
@@ -170,6 +177,10 @@ _SAME_TEXT = {
 }
 
 
+_QUOTED = re.compile("'([^']+)'")
+_ALLOWED = {"fr": " ; permis : ", "nl": "; toegestaan: ", "de": "; erlaubt: ", "en": "; allowed: "}
+
+
 class Fault(TypedDict):
     """One fault of a request: where (JSON pointer), a stable code, and what to do about it."""
 
@@ -179,9 +190,15 @@ class Fault(TypedDict):
 
 
 def translated(pointer: str, code: str, fallback: str, language: str) -> Fault:
-    """Return a fault in a language; a code without a translation says its fallback, in English."""
-    texts = _TEXTS.get(_SAME_TEXT.get(code, code))
-    return Fault(pointer=pointer, code=code, detail=texts[language] if texts else fallback)
+    """Return a fault in a language; a code without a translation says its fallback, in English.
+
+    Where one of a list is expected the values are named, as pydantic quotes them in `fallback`.
+    """
+    name = _SAME_TEXT.get(code, code)
+    texts = _TEXTS.get(name)
+    allowed = _QUOTED.findall(fallback) if name == "choice" else []
+    listed = _ALLOWED[language] + ", ".join(allowed) if allowed else ""
+    return Fault(pointer=pointer, code=code, detail=texts[language] + listed if texts else fallback)
 
 
 def preferred_language(accept_language: str) -> str:

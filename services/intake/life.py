@@ -248,8 +248,10 @@ async def wrong_code(tx: Transaction, row: OrderRow, confirmation: ConfirmationR
 async def confirm(tx: Transaction, row: OrderRow) -> OrderRow:
     """Carry out a yes, if what the customer was shown is still so; else she is asked anew, or a person looks.
 
-    With her code a new customer has shown that address and phone are hers.
+    With her code a new customer has shown that address and phone are hers. From her yes on the partner may see what
+    she has and pays.
     """
+    row = changed(row, order=row.order.model_copy(update={"discloses": True}))
     customer = await tx.get(CustomerRow, row.customer_id)
     if customer is not None and not customer.verified:
         tx.put(changed(customer, verified=True))
@@ -298,7 +300,7 @@ async def reverse(tx: Transaction, row: OrderRow, by: str, reason: str) -> Order
     if known is not None and not store.is_final(known.state):
         return row
     order = Order(
-        **row.order.model_dump(include={"partner", "agent", "channel", "customer_id", "subscription_id"}),
+        **row.order.model_dump(include={"partner", "agent", "channel", "customer_id", "subscription_id", "discloses"}),
         id=tx.new_id(),
         partner_reference=f"reversal {tx.same_id('reversal', row.id)}",
         action="reverse",

@@ -215,7 +215,7 @@ def message(event: OrderEvent, at: datetime) -> str:
         "subscription_id": order.subscription_id,
         "reverses": order.reverses,
         "offer": order.offer.model_dump() if order.offer else None,
-        "price": order.price.model_dump(mode="json") if order.price else None,
+        "price": order.price_for_partner(),
         "codes": list(getattr(event, "codes", ())),
         "case_id": getattr(event, "case_id", None),
         "question": getattr(event, "question", None),

@@ -88,6 +88,10 @@ async def test_an_answer_that_names_people_or_proves_with_what_is_used_is_refuse
         assert refused.status_code == 422
         assert [(each["pointer"], each["code"]) for each in refused.json()["errors"]] == [("/text", "text.personal")]
         assert "zonder namen" in refused.text
+    told = await answer(shop, order, text="See there.", evidence={**RECORDING, "reference": "v@example.org"})
+    assert [(each["pointer"], each["code"]) for each in told.json()["errors"]] == [
+        ("/evidence/reference", "reference.personal")
+    ]
     await shop.order(shop.body(await shop.line(), "cd" * 32, channel="telesales"))
     reused = await answer(shop, order, text="See there.", evidence={**RECORDING, "sha256": "cd" * 32})
     assert (reused.status_code, reused.json()["code"]) == (409, "evidence.reused")

@@ -203,6 +203,26 @@ def test_a_foreign_subscription_is_unknown(journey: Journey) -> None:
     assert untouched(journey, other, order)
 
 
+def test_a_made_up_contact_learns_nothing_of_what_she_pays(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    guessed = {"id": line.customer["id"], "email": "made-up@example.org"}
+    order = journey.order(journey.body(line, customer=guessed, quote=PROMISED))
+    assert codes(order) == ["contact.unverified", "price.change"]
+    ends = journey.body(line, customer=guessed, action="terminate")
+    del ends["offer"], ends["quote"]
+    waiting = journey.order(ends)
+    journey.decide(order["case_id"], "reject")
+    lost = journey.becomes(waiting["id"], "held")
+    assert codes(lost) == ["contact.unverified", "services.lost"]
+    for view in (order, journey.view(order["id"]), lost):
+        assert [view["price"][name] for name in ("current_monthly", "monthly_change")] == [None, None]
+        assert [each["expected"] for each in view["discrepancies"]] == [None, None]
+    known = journey.order(journey.body(line, offer="TRIO", quote={"monthly_change": euro(500)}), partner="gent-calls")
+    journey.decide(lost["case_id"], "reject")
+    seen = journey.becomes(known["id"], "held", "gent-calls")
+    assert seen["price"]["current_monthly"] == euro(7000)
+
+
 def test_five_of_another_currency_are_not_eleven_of_ours(journey: Journey) -> None:
     line = journey.customer_with("TRIO", 2)
     order = journey.order(journey.body(line, quote={"monthly_change": {"amount": 500, "currency": "USD"}}))

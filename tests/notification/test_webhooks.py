@@ -153,6 +153,18 @@ async def test_a_partner_hears_of_his_orders_in_messages_that_the_stock_verifier
         partner_server.verified(0, "whsec_" + "A" * 44)
 
 
+async def test_a_webhook_shows_what_she_pays_only_where_the_partners_door_does(
+    partner: httpx.AsyncClient, partner_server: PartnerServer, publish: Publish
+) -> None:
+    webhook = await registered(partner, partner_server.url)
+    await publish(OrderHeld(order=order(discloses=False), case_id="case-1", codes=("price.change",)))
+    await eventually(lambda: partner_server.received)
+    price = partner_server.verified(0, webhook["secret"])["data"]["price"]
+    assert (price["current_monthly"], price["monthly_change"]) == (None, None)
+    assert price["new_monthly"] == {"amount": 8100, "currency": "EUR"}
+    assert b"7000" not in partner_server.received[0][1]
+
+
 async def test_a_webhook_is_told_only_of_the_events_it_asked_for_and_of_its_partners_orders(
     notification: Service, partner: httpx.AsyncClient, partner_server: PartnerServer, publish: Publish
 ) -> None:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import Field
 
 from contracts.order_v1 import Evidence
-from services.chassis.faults import preferred_language, translated
 from services.chassis.http import Problem, transact
+from services.chassis.keys import Principal
 from services.chassis.transaction import Transaction
 from services.intake import life, store
 from services.intake.api import examples
-from services.intake.api.body import EvidenceForm, Form
+from services.intake.api.body import EvidenceForm, Form, judge_references, language_of, refusal
 from services.intake.api.orders import Seller, mine, view
+from services.intake.rules.personal import is_personal
 from services.intake.store import CustomerRow, IdempotencyRow, OrderRow, ReferenceRow
 
 router = APIRouter(tags=["orders"])
-
-ADDRESS = re.compile(r"\S@\S+\.\S|\+\d[\d ./-]{6,}\d")
-
 
 Words = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*\S[^\x00]*$")]
 CANCELLING = frozenset({"assessingCancellation", "pendingCancellation"})
@@ -52,22 +51,22 @@ async def cancel_order(order_id: str, form: CancellationForm, request: Request, 
 
     async def cancel(tx: Transaction) -> OrderRow:
         row = await mine(tx, seller, order_id)
-        await _judge_words(tx, "/reason", form.reason, row, request)
+        await _judge_words(tx, row, request, {"/reason": form.reason})
         if row.state in CANCELLING:
             return row
         if row.state == "completed" and row.order.action != "reverse":
-            return await _reversed(tx, row, seller.holder, form.reason)
+            return await _reversed(tx, row, seller, form.reason)
         if store.is_final(row.state):
             raise Problem(409, "order.ended", f"this order is {row.state}")
         return await life.cancel(tx, row, seller.holder, form.reason)
 
-    return view(await transact(request, cancel))
+    return view(await transact(request, cancel), seller)
 
 
-async def _reversed(tx: Transaction, row: OrderRow, by: str, reason: str) -> OrderRow:
+async def _reversed(tx: Transaction, row: OrderRow, seller: Principal, reason: str) -> OrderRow:
     """Undo a completed order; the reversal was made under a key of its own, as every order is."""
     before = row.reversed_by
-    row = await life.reverse(tx, row, by, reason)
+    row = await life.reverse(tx, row, seller.holder, reason)
     reversal = await tx.get(OrderRow, row.reversed_by)
     if reversal is not None and row.reversed_by != before:
         tx.add(ReferenceRow(name=reversal.partner_reference, partner=row.partner, order_id=reversal.id))
@@ -77,7 +76,7 @@ async def _reversed(tx: Transaction, row: OrderRow, by: str, reason: str) -> Ord
                 key=reversal.partner_reference,
                 body_sha256="",
                 order_id=reversal.id,
-                answer=json.dumps(view(reversal)),
+                answer=json.dumps(view(reversal, seller)),
                 created_at=tx.now,
             )
         )
@@ -97,19 +96,27 @@ async def post_answer(order_id: str, form: AnswerForm, request: Request, seller:
         row = await mine(tx, seller, order_id)
         if row.question is None:
             raise Problem(409, "question.none", "nobody asks anything about this order")
-        await _judge_words(tx, "/text", form.text, row, request)
+        references = {"/evidence/reference": form.evidence.reference} if form.evidence else {}
+        await _judge_words(tx, row, request, {"/text": form.text}, references)
         evidence = Evidence(**form.evidence.model_dump()) if form.evidence else None
         if await store.proven_by(tx, evidence) not in {None, row.id}:
             raise Problem(409, "evidence.reused", "this evidence proves another order")
         return await life.answer(tx, row, seller.holder, form.text, evidence)
 
-    return view(await transact(request, answer))
+    return view(await transact(request, answer), seller)
 
 
-async def _judge_words(tx: Transaction, pointer: str, words: str, row: OrderRow, request: Request) -> None:
-    """Refuse words that name the customer: they go to where no personal data goes."""
+async def _judge_words(
+    tx: Transaction,
+    row: OrderRow,
+    request: Request,
+    words: Mapping[str, str],
+    references: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Refuse words, by their place, that name the customer: they go to where no personal data goes."""
     known = await tx.get(CustomerRow, row.customer_id)
-    if ADDRESS.search(words) or (known is not None and known.customer.name.casefold() in words.casefold()):
-        language = preferred_language(request.headers.get("accept-language", ""))
-        fault = translated(pointer, "text.personal", "say it without names, addresses and numbers", language)
-        raise Problem(422, "request.invalid", "1 faults", errors=[dict(fault)])
+    name, phone = (known.customer.name, known.customer.phone) if known else ("", "")
+    faults = [(place, "text.personal") for place, text in words.items() if is_personal(text, name, phone)]
+    faults += judge_references(references, phone)
+    if faults:
+        raise refusal(faults, language_of(request))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Annotated, Any, Literal
 
+from fastapi import Request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from contracts.customer_v1 import Language
 from contracts.offer_v1 import Action, Channel
 from contracts.order_v1 import Quote
-from services.chassis.faults import Fault, translated
+from services.chassis.faults import Fault, preferred_language, translated
+from services.chassis.http import Problem
+from services.intake.rules.personal import identifies
 
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Moment = Annotated[AwareDatetime, Strict(), AfterValidator(lambda at: at.astimezone(UTC))]
@@ -93,6 +97,32 @@ def read_order(raw: bytes, language: str) -> OrderForm:
     return form
 
 
+def language_of(request: Request) -> str:
+    """The language of whoever reads the faults."""
+    return preferred_language(request.headers.get("accept-language", ""))
+
+
+def refusal(faults: Sequence[tuple[str, str]], language: str) -> Problem:
+    """What is answered to faults, each a place and a code."""
+    errors = [dict(translated(place, code, code, language)) for place, code in faults]
+    return Problem(422, "request.invalid", f"{len(errors)} faults", errors=errors)
+
+
+def judge_references(references: Mapping[str, str], phone: str) -> list[tuple[str, str]]:
+    """Find the references, by place, that hold an address or the customer's number: they travel with the order."""
+    return [(place, "reference.personal") for place, text in references.items() if identifies(text, phone)]
+
+
+def references_of(body: Mapping[str, Any]) -> dict[str, str]:
+    """The references that a body chooses, by place, as far as they are texts."""
+    evidence = body.get("evidence")
+    given = {
+        "/partner_reference": body.get("partner_reference"),
+        "/evidence/reference": evidence.get("reference") if isinstance(evidence, dict) else None,
+    }
+    return {place: text for place, text in given.items() if isinstance(text, str)}
+
+
 def _between_fields(body: dict[str, Any]) -> list[tuple[str, str]]:
     """Find what does not fit together; looked for in the loose JSON, so that other faults do not hide it."""
     action = body.get("action")
@@ -107,6 +137,7 @@ def _between_fields(body: dict[str, Any]) -> list[tuple[str, str]]:
     faults = [(f"/{name}", "missing") for name in needed.get(str(action), ()) if body.get(name) is None]
     faults += [(f"/{name}", "field.not-here") for name in barred.get(str(action), ()) if body.get(name) is not None]
     faults += [(f"/{name}", "field.not-here") for name in ("reverses", "grounds") if body.get(name) is not None]
+    faults += judge_references(references_of(body), _phone(body.get("customer")))
     return faults + _customer_faults(action, body.get("customer")) + _quote_faults(action, body.get("quote"))
 
 
@@ -115,6 +146,11 @@ def _customer_faults(action: object, customer: object) -> list[tuple[str, str]]:
         return []
     needed = ("name", "email", "phone") if action == "add" else ("id",)
     return [(f"/customer/{name}", "missing") for name in needed if customer.get(name) is None]
+
+
+def _phone(customer: object) -> str:
+    phone = customer.get("phone") if isinstance(customer, dict) else None
+    return phone if isinstance(phone, str) else ""
 
 
 def _quote_faults(action: object, quote: object) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from contracts.order_v1 import Discrepancy, Order
+from contracts.order_v1 import Order
 from contracts.subscription_v1 import lost
 from services.chassis import keys
 from services.chassis.http import Problem, received, transact
@@ -15,17 +15,14 @@ from services.chassis.rows import changed
 from services.chassis.transaction import Transaction
 from services.intake import life, rules, store
 from services.intake.api import examples, reception
-from services.intake.api.body import OrderForm
+from services.intake.api.body import OrderForm, language_of
 from services.intake.api.orders import SELLERS, likely_seller, ordered, read
-from services.intake.api.reception import Met
 from services.intake.rules import Assessment
+from services.intake.rules.disclosure import shown
 from services.intake.settings import settings
 from services.intake.store import SubscriptionRow
 
 router = APIRouter(tags=["orders"])
-
-OF_HERS = frozenset({"price.change", "price.missing", "services.lost", "removals.excess"})
-"""Codes whose expected value tells what the customer has or pays."""
 
 
 @router.post(
@@ -47,15 +44,15 @@ async def check_order(request: Request) -> dict[str, Any]:
         seller = await keys.holder(tx, request, SELLERS)
         if isinstance(form, Problem):
             raise form
-        return await _checked(tx, form, seller)
+        return await _checked(tx, form, seller, language_of(request))
 
     reads = () if likely is None or isinstance(form, Problem) else reception.reads(form, likely)
     return await transact(request, work, reads)
 
 
-async def _checked(tx: Transaction, form: OrderForm, seller: Principal) -> dict[str, Any]:
-    met = await reception.meet(tx, form)
-    order = ordered(tx, form, seller)
+async def _checked(tx: Transaction, form: OrderForm, seller: Principal, language: str) -> dict[str, Any]:
+    met = await reception.meet(tx, form, language)
+    order = ordered(tx, form, seller, met)
     keep_for = (*met.customers, *met.unknown)
     quotes = await reception.earlier_quotes(tx, order, met, keep_for, checked=True)
     order = order.model_copy(update={"earlier_quotes": quotes})
@@ -63,7 +60,7 @@ async def _checked(tx: Transaction, form: OrderForm, seller: Principal) -> dict[
     entry = store.history_entry("acknowledged", tx.now, seller.holder, None)
     row = changed(store.new_order(order, channels, entry, tx.now), reception=met.reception)
     judged = await life.judge(tx, row)
-    return _view(judged, await _removes(tx, order, judged), met, is_new=form.action == "add")
+    return _view(order.model_copy(update={"price": judged.price}), judged, await _removes(tx, order, judged))
 
 
 async def _removes(tx: Transaction, order: Order, judged: Assessment) -> list[str]:
@@ -77,19 +74,10 @@ async def _removes(tx: Transaction, order: Order, judged: Assessment) -> list[st
     return list(lost(before, before.changed_to(offer) if offer else before.terminated()))
 
 
-def _view(judged: Assessment, removes: list[str], met: Met, *, is_new: bool) -> dict[str, Any]:
-    shows = is_new or met.matches
-    price = judged.price.model_dump(mode="json") if judged.price else None
-    if price is not None and not shows:
-        price |= {"current_monthly": None, "monthly_change": None}
+def _view(order: Order, judged: Assessment, removes: list[str]) -> dict[str, Any]:
     return {
         "offer": judged.offer.model_dump() if judged.offer else None,
-        "price": price,
-        "removes": removes if shows else None,
-        "discrepancies": [_shown(each, shows=shows) for each in judged.discrepancies],
+        "price": order.price_for_partner(),
+        "removes": removes if order.discloses else None,
+        "discrepancies": [shown(each, order) for each in judged.discrepancies],
     }
-
-
-def _shown(found: Discrepancy, *, shows: bool) -> dict[str, Any]:
-    shown = found.model_dump(mode="json")
-    return shown if shows or found.code not in OF_HERS else shown | {"expected": None}

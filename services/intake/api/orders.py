@@ -15,7 +15,6 @@ from contracts.customer_v1 import Customer, CustomerRecorded
 from contracts.offer_v1 import Channel, on_sale
 from contracts.order_v1 import Evidence, Order, State
 from services.chassis import keys
-from services.chassis.faults import preferred_language
 from services.chassis.http import Problem, look, received, transact
 from services.chassis.ids import sha256
 from services.chassis.keys import Principal
@@ -24,8 +23,9 @@ from services.chassis.rows import changed
 from services.chassis.transaction import Place, Transaction
 from services.intake import life, store
 from services.intake.api import examples, reception
-from services.intake.api.body import CustomerForm, FaultyBodyError, OrderForm, read_order
+from services.intake.api.body import CustomerForm, FaultyBodyError, OrderForm, language_of, read_order
 from services.intake.api.reception import Met
+from services.intake.rules.disclosure import shown
 from services.intake.settings import settings
 from services.intake.store import ContactRow, CustomerRow, IdempotencyRow, OrderRow, ReferenceRow, SubscriptionRow
 
@@ -73,13 +73,13 @@ async def post_order(request: Request) -> Response:
     """Take an order; the answer already says what became of it."""
     likely, key = likely_seller(request), _idempotency_key(request)
     raw = await received(request, settings.body_bytes)
-    form = read(raw, request)
+    form, language = read(raw, request), language_of(request)
 
     async def work(tx: Transaction) -> Response:
         seller = await keys.holder(tx, request, SELLERS)
         if isinstance(form, Problem):
             raise form
-        return await submit_order(tx, form, seller, key, sha256(raw))
+        return await submit_order(tx, form, seller, key, sha256(raw), language)
 
     with _one_at_a_time(likely, key):
         reads = () if likely is None or isinstance(form, Problem) else _reads(form, likely, key)
@@ -123,7 +123,7 @@ def _reads(form: OrderForm, partner: str, key: str) -> list[Place]:
 
 
 async def submit_order(
-    tx: Transaction, form: OrderForm, seller: Principal, idempotency_key: str, body_sha256: str
+    tx: Transaction, form: OrderForm, seller: Principal, idempotency_key: str, body_sha256: str, language: str
 ) -> Response:
     """Take an order once per idempotency key and once per partner reference."""
     first = await tx.get(IdempotencyRow, seller.holder, idempotency_key)
@@ -133,9 +133,9 @@ async def submit_order(
     if same is not None:
         detail = f"order {same.order_id} has this partner_reference"
         raise Problem(409, "partner-reference.in-use", detail, order_id=same.order_id)
-    row = await _new_order(tx, form, seller)
+    row = await _new_order(tx, form, seller, language)
     tx.add(ReferenceRow(name=form.partner_reference, partner=seller.holder, order_id=row.id))
-    answer = JSONResponse(view(row), 201, {"Location": f"/v1/orders/{row.id}"})
+    answer = JSONResponse(view(row, seller), 201, {"Location": f"/v1/orders/{row.id}"})
     tx.add(
         IdempotencyRow(
             partner=seller.holder,
@@ -156,9 +156,9 @@ def _replayed(first: IdempotencyRow, body_sha256: str) -> Response:
     return Response(first.answer, 201, headers, media_type="application/json")
 
 
-async def _new_order(tx: Transaction, form: OrderForm, seller: Principal) -> OrderRow:
-    met = await reception.meet(tx, form)
-    order = ordered(tx, form, seller)
+async def _new_order(tx: Transaction, form: OrderForm, seller: Principal, language: str) -> OrderRow:
+    met = await reception.meet(tx, form, language)
+    order = ordered(tx, form, seller, met)
     await _record(tx, form, met, order.customer_id)
     keep_for = [order.customer_id, *met.customers]
     quotes = await reception.earlier_quotes(tx, order, met, keep_for, checked=False)
@@ -172,8 +172,8 @@ async def _new_order(tx: Transaction, form: OrderForm, seller: Principal) -> Ord
     return await life.begin(tx, row, known or SubscriptionRow(id=row.subscription_id))
 
 
-def ordered(tx: Transaction, form: OrderForm, seller: Principal) -> Order:
-    """The order that a body asks for; ids that it does not name are made."""
+def ordered(tx: Transaction, form: OrderForm, seller: Principal, met: Met) -> Order:
+    """The order that a body asks for; ids that it does not name are made. The service desk sees everybody's."""
     return Order(
         id=tx.new_id(),
         partner=seller.holder,
@@ -189,6 +189,7 @@ def ordered(tx: Transaction, form: OrderForm, seller: Principal) -> Order:
         evidence=Evidence(**form.evidence.model_dump()) if form.evidence else None,
         sold_at=form.sold_at,
         received_at=tx.now,
+        discloses=met.knows_her or seller.role != "partner",
     )
 
 
@@ -226,7 +227,7 @@ async def get_order(order_id: str, request: Request, seller: Seller) -> dict[str
     row = await look(request, find)
     if row is None:
         raise _unknown()
-    return view(row)
+    return view(row, seller)
 
 
 async def mine(tx: Transaction, seller: Principal, order_id: str) -> OrderRow:
@@ -263,7 +264,7 @@ async def list_orders(
 
     rows = await look(request, find)
     page = rows[:limit]
-    return {"items": [view(row) for row in page], "next": page[-1].id if len(rows) > limit else None}
+    return {"items": [view(row, seller) for row in page], "next": page[-1].id if len(rows) > limit else None}
 
 
 @router.get(
@@ -308,14 +309,14 @@ def _only(seller: Principal) -> str | None:
 def read(raw: bytes, request: Request) -> OrderForm | Problem:
     """Read the body; its faults are told to nobody whose key is not known."""
     try:
-        return read_order(raw, preferred_language(request.headers.get("accept-language", "")))
+        return read_order(raw, language_of(request))
     except FaultyBodyError as error:
         return Problem(422, "request.invalid", str(error), errors=[dict(each) for each in error.faults])
 
 
-def view(row: OrderRow) -> dict[str, Any]:
-    """Show an order as partners see it."""
-    order = row.order
+def view(row: OrderRow, seller: Principal) -> dict[str, Any]:
+    """Show an order as its partner may see it, and whole to the service desk."""
+    order = row.order if seller.role == "partner" else row.order.model_copy(update={"discloses": True})
     return {
         "id": row.id,
         "partner_reference": row.partner_reference,
@@ -327,8 +328,8 @@ def view(row: OrderRow) -> dict[str, Any]:
         "reverses": order.reverses,
         "reversed_by": row.reversed_by,
         "offer": order.offer.model_dump() if order.offer else None,
-        "price": order.price.model_dump(mode="json") if order.price else None,
-        "discrepancies": [each.model_dump(mode="json") for each in row.discrepancies],
+        "price": order.price_for_partner(),
+        "discrepancies": [shown(each, order) for each in row.discrepancies],
         "case_id": row.case_id if row.state == "held" else None,
         "question": row.question,
         "history": row.history,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from contracts.customer_v1 import Customer
 from contracts.invoice_v1 import in_force
 from contracts.money import Money
 from contracts.offer_v1 import brussels_day
@@ -12,7 +13,7 @@ from contracts.order_v1 import EarlierQuote, Order
 from services.chassis.rows import changed
 from services.chassis.transaction import Place, Transaction
 from services.intake import rules, store
-from services.intake.api.body import CustomerForm, OrderForm
+from services.intake.api.body import CustomerForm, OrderForm, judge_references, references_of, refusal
 from services.intake.rules.reception import Reception, Told, contact_of, judge_contact, kept, plain, told_before
 from services.intake.store import ContactRow, CustomerRow, EvidenceRow, EvidenceUseRow, QuoteRow, SubscriptionRow
 
@@ -21,14 +22,14 @@ from services.intake.store import ContactRow, CustomerRow, EvidenceRow, Evidence
 class Met:
     """Who is met: the customers that a body may mean, its contacts, and those of them that nobody on file has.
 
-    `matches`: a contact is the one on file, so that whoever gives it knows the customer.
+    `knows_her`: a contact is the one on file, so that whoever gives it knows the customer; or she is sold her first.
     """
 
     customers: Sequence[str]
     contacts: Sequence[str]
     unknown: Sequence[str]
     reception: Reception
-    matches: bool
+    knows_her: bool
 
 
 def reads(form: OrderForm, partner: str) -> list[Place]:
@@ -53,13 +54,20 @@ def contacts_of(form: CustomerForm) -> dict[str, str]:
     return {path: plain(contact) for path, contact in given.items() if contact}
 
 
-async def meet(tx: Transaction, form: OrderForm) -> Met:
-    """Look up who is meant, and judge the contact; who is on file is locked, so that orders for her come in turn."""
+async def meet(tx: Transaction, form: OrderForm, language: str) -> Met:
+    """Look up who is meant, and judge the contact; who is on file is locked, so that orders for her come in turn.
+
+    Raises Problem 422, in a language, for a reference with the number that is on file.
+    """
     given, named = contacts_of(form.customer), form.customer.id
     owners = await store.owners(tx, given)
     customers = list(dict.fromkeys([*([named] if named else []), *filter(None, owners.values())]))
     on_file = [row for row in [await tx.get(CustomerRow, each) for each in customers] if row is not None]
     file = next((row.customer for row in on_file if row.id == named), None)
+    references = references_of(form.model_dump(include={"partner_reference", "evidence"}))
+    personal = judge_references(references, file.phone if file else "")
+    if personal:
+        raise refusal(personal, language)
     reception = judge_contact(given, owners, file, may_be_new=form.action == "add")
     if form.action == "add" and on_file:
         services = await store.has_or_awaits(tx, [row.id for row in on_file])
@@ -69,8 +77,12 @@ async def meet(tx: Transaction, form: OrderForm) -> Met:
         contacts=list(given.values()),
         unknown=[contact for path, contact in given.items() if path not in owners],
         reception=reception,
-        matches=file is not None and any(given.get(path) == contact for path, contact in contact_of(file).items()),
+        knows_her=form.action == "add" or _matches(given, file),
     )
+
+
+def _matches(given: Mapping[str, str], file: Customer | None) -> bool:
+    return file is not None and any(given.get(path) == contact for path, contact in contact_of(file).items())
 
 
 async def earlier_quotes(
