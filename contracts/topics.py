@@ -102,6 +102,7 @@ TOPICS = (
                 order_v1.OrderFailed,
             ),
             "review": (
+                order_v1.OrderAcknowledged,
                 order_v1.OrderHeld,
                 order_v1.OrderAnswered,
                 order_v1.OrderPending,

@@ -9,6 +9,7 @@ from contracts.money import CurrencyMismatchError
 from contracts.offer_v1 import OfferPublished, OfferWithdrawn, Price
 from contracts.order_v1 import (
     Discrepancy,
+    OrderAcknowledged,
     OrderCancellationRequested,
     OrderCancelled,
     OrderCompleted,
@@ -37,7 +38,8 @@ class UnknownOrderError(LookupError):
 async def keep_offer(event: OfferPublished, tx: Transaction) -> None:
     """Keep the published version: orders are judged against intake's own copy."""
     offer = event.offer
-    tx.put(OfferRow(code=offer.code, version=offer.version, offer=offer, published_at=event.published_at))
+    if await tx.get(OfferRow, offer.code, offer.version) is None:  # read again, it may be off sale by now
+        tx.add(OfferRow(code=offer.code, version=offer.version, offer=offer, published_at=event.published_at))
 
 
 @consumes(OfferWithdrawn)
@@ -57,7 +59,7 @@ def _changed(event: SubscriptionChanged) -> Places:
 @consumes(SubscriptionChanged, reads=_changed)
 async def keep_subscription(
     event: SubscriptionChanged, tx: Transaction
-) -> list[OrderCompleted | OrderPending | OrderConfirmed | OrderHeld]:
+) -> list[OrderCompleted | OrderAcknowledged | OrderPending | OrderConfirmed | OrderHeld]:
     """Keep what the customer has now, and complete the order if it is charged already."""
     known = await store.subscription(tx, event.subscription.id)
     if known.subscription is None or known.subscription.version < event.subscription.version:
@@ -76,7 +78,7 @@ def _charged(event: ChargesStarted) -> Places:
 @consumes(ChargesStarted, reads=_charged)
 async def keep_charges(
     event: ChargesStarted, tx: Transaction
-) -> list[OrderCompleted | OrderPending | OrderConfirmed | OrderHeld]:
+) -> list[OrderCompleted | OrderAcknowledged | OrderPending | OrderConfirmed | OrderHeld]:
     """Keep what the customer pays from now on, and complete the order if it is done already."""
     known = await store.subscription(tx, event.subscription_id)
     if known.charged_version < event.subscription_version:
@@ -144,7 +146,8 @@ def _held(tx: Transaction, row: OrderRow, event: ChangeHeld | ChangeFailed | Cha
 async def carry_out_decision(
     event: CaseDecided, tx: Transaction
 ) -> list[
-    OrderPending
+    OrderAcknowledged
+    | OrderPending
     | OrderHeld
     | OrderQuestioned
     | OrderRejected
@@ -162,14 +165,13 @@ async def carry_out_decision(
     if event.decision == "correct_and_resubmit":
         await _correct(tx, row, event)
         return []
-    row = changed(row, resolved=sorted({*row.resolved, *event.codes}))
     match event.decision:
         case "reject" if not row.attempt:
             await life.reject(tx, row, event.reviewer, event.reason)
         case "reject" | "cancel":
             await life.cancel(tx, row, event.reviewer, event.reason)
         case "send_again" if not row.attempt:
-            await life.assess(tx, row, event.reviewer)
+            await life.resume(tx, row, event.reviewer)
         case "send_again":
             await life.start(tx, row, event.reviewer, "sent-again")
         case "apply_published_price" | "honour_quote":
@@ -187,7 +189,7 @@ async def _correct(tx: Transaction, row: OrderRow, event: CaseDecided) -> None:
     """
     order = rules.corrected(row.order, event.corrections or Corrections())
     same_offer = order.offer_code == row.order.offer_code
-    await life.assess(tx, changed(row, order=order, resolved=row.resolved if same_offer else []), event.reviewer)
+    await life.resume(tx, changed(row, order=order, resolved=row.resolved if same_offer else []), event.reviewer)
 
 
 async def _decide_price(tx: Transaction, row: OrderRow, event: CaseDecided) -> None:
@@ -196,9 +198,9 @@ async def _decide_price(tx: Transaction, row: OrderRow, event: CaseDecided) -> N
     try:
         price = await _honoured(tx, row) if honours else None
     except (rules.NothingToHonourError, CurrencyMismatchError):
-        resolved = sorted(set(row.resolved) - set(event.codes))
-        life.held_by(tx, changed(row, resolved=resolved), row.discrepancies, event.case_id, event.reviewer)
+        life.held_by(tx, row, row.discrepancies, event.case_id, event.reviewer)
         return
+    row = changed(row, resolved=sorted({*row.resolved, *event.codes}))
     decision = PriceDecision(
         kind="honour_quote" if honours else "apply_published_price",
         case_id=event.case_id,
@@ -211,19 +213,19 @@ async def _decide_price(tx: Transaction, row: OrderRow, event: CaseDecided) -> N
     if left:
         life.held_by(tx, row, left, event.case_id, event.reviewer)
         return
-    await life.assess(tx, row, event.reviewer)
+    await life.resume(tx, row, event.reviewer)
 
 
 async def _honoured(tx: Transaction, row: OrderRow) -> Price:
     publications = await store.publications(tx, row.order.offer_code)
-    return rules.honoured(row.order, publications, await life.current_charge(tx, row))
+    return rules.honoured(row.order, publications, await store.current_charge(tx, row))
 
 
 @job(AssessLater)
 async def assess_later(job_: AssessLater, tx: Transaction) -> list[OrderHeld | OrderPending | OrderConfirmed]:
     """Judge an order once its offer is here, or when it has been waited for long enough."""
     row = await _order(tx, job_.order_id)
-    if row.state != "acknowledged":
+    if row.state != "acknowledged" or row.waits_for != row.order.offer_code:
         return []
     if job_.tries_left and not await store.publications(tx, row.order.offer_code):
         again = AssessLater(order_id=row.id, tries_left=job_.tries_left - 1)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from contracts.dead_letter_v1 import DiscrepancyFound
-from contracts.invoice_v1 import in_force
 from contracts.money import Money
 from contracts.offer_v1 import OfferRef, brussels_day
 from contracts.order_v1 import (
@@ -64,23 +63,30 @@ class WatchState(Job):
 
 
 async def begin(tx: Transaction, row: OrderRow, subscription: SubscriptionRow) -> OrderRow:
-    """Take a new order: it waits for its turn, or for an offer that may be late, or is judged at once.
-
-    An order that is not for the customer of the subscription gets no turn: it would keep the customer's own waiting.
-    """
+    """Take a new order: it waits for its turn, or for an offer that may be late, or is judged at once."""
     await store.claim(tx, row.order.evidence, row.id)
-    hers = row.order.action == "add" or rules.is_hers(row.order, subscription.subscription)
-    if not hers or row.order.action == "reverse":  # what undoes an order overtakes
+    if store.overtakes(row, subscription):
         return await assess(tx, row)
-    if subscription.holder is not None:
-        tx.put(changed(subscription, waiting=[*subscription.waiting, row.id]))
-        return wait(tx, row, subscription.holder)
-    tx.put(changed(subscription, holder=row.id))
-    if row.order.offer_code is not None and not await store.publications(tx, row.order.offer_code):
-        tries = round(settings.late_offer_real_seconds / AGAIN_REAL_SECONDS)
-        tx.schedule(AssessLater(order_id=row.id, tries_left=tries), wait=AGAIN_REAL_SECONDS)
-        return wait(tx, row, row.order.offer_code)
-    return await assess(tx, row)
+    ahead = store.line_up(tx, row, subscription)
+    return wait(tx, row, ahead) if ahead else await _assess_in_turn(tx, row)
+
+
+async def resume(tx: Transaction, row: OrderRow, by: str) -> OrderRow:
+    """Judge a held order again, of which nothing was done; where another one has the turn, it waits once more."""
+    subscription = await store.subscription(tx, row.subscription_id)
+    ahead = None if store.overtakes(row, subscription) else store.line_up(tx, row, subscription)
+    if ahead is None:
+        return await assess(tx, row, by)
+    return wait(tx, move(tx, changed(row, discrepancies=()), "acknowledged", by, f"waits for {ahead}"), ahead)
+
+
+async def _assess_in_turn(tx: Transaction, row: OrderRow) -> OrderRow:
+    """Judge an order whose turn it is; one whose offer is not here waits a moment for it, as it may only be late."""
+    if row.order.offer_code is None or await store.publications(tx, row.order.offer_code):
+        return await assess(tx, row)
+    tries = round(settings.late_offer_real_seconds / AGAIN_REAL_SECONDS)
+    tx.schedule(AssessLater(order_id=row.id, tries_left=tries), wait=AGAIN_REAL_SECONDS)
+    return wait(tx, row, row.order.offer_code)
 
 
 def wait(tx: Transaction, row: OrderRow, waits_for: str) -> OrderRow:
@@ -352,16 +358,9 @@ async def dispute(tx: Transaction, row: OrderRow, change: Money | None, total: M
 
 async def pass_turn(tx: Transaction, row: OrderRow) -> None:
     """Free the turn on a subscription and judge the oldest order that waits for it."""
-    subscription = await tx.get(SubscriptionRow, row.subscription_id)
-    if subscription is None or subscription.holder != row.id:
-        return
-    following, waiting = None, list(subscription.waiting)
-    while waiting and following is None:
-        oldest = await tx.get(OrderRow, waiting.pop(0))
-        following = oldest if oldest is not None and oldest.state == "acknowledged" else None
-    tx.put(changed(subscription, holder=following.id if following else None, waiting=waiting))
+    following = await store.pass_turn(tx, row)
     if following is not None:
-        await assess(tx, following)
+        await _assess_in_turn(tx, following)
 
 
 def move(tx: Transaction, row: OrderRow, state: State, by: str, reason: str | None = None) -> OrderRow:
@@ -391,9 +390,3 @@ async def _version(tx: Transaction, row: OrderRow) -> int | None:
 async def _current_offer(tx: Transaction, row: OrderRow) -> OfferRef | None:
     current = await _current(tx, row)
     return current.offer if current else None
-
-
-async def current_charge(tx: Transaction, row: OrderRow) -> Any:  # noqa: ANN401 - Money or None
-    """What the customer pays now, as of the sale."""
-    subscription = await tx.get(SubscriptionRow, row.subscription_id)
-    return in_force(subscription.charges, brussels_day(row.order.sold_at)) if subscription else None

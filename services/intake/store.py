@@ -13,13 +13,15 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, col
 
 from contracts.customer_v1 import Customer
-from contracts.invoice_v1 import Charge
-from contracts.offer_v1 import Offer, Publication
+from contracts.invoice_v1 import Charge, in_force
+from contracts.money import Money
+from contracts.offer_v1 import Offer, Publication, brussels_day
 from contracts.order_v1 import FINAL, Discrepancy, Evidence, Order, State
 from contracts.subscription_v1 import Subscription
 from services.chassis.database import Json, moment
-from services.chassis.rows import Row
+from services.chassis.rows import Row, changed
 from services.chassis.transaction import Transaction
+from services.intake import rules
 from services.intake.rules.reception import Reception, Told, contact_of, plain
 
 
@@ -205,6 +207,45 @@ async def holds(tx: Transaction, partner: str, evidence: Evidence | None) -> boo
 async def subscription(tx: Transaction, subscription_id: str) -> SubscriptionRow:
     """Read and lock a subscription; one that is not here yet is nobody's."""
     return await tx.get(SubscriptionRow, subscription_id) or SubscriptionRow(id=subscription_id)
+
+
+def overtakes(row: OrderRow, subscription: SubscriptionRow) -> bool:
+    """Whether an order takes no turn: it undoes another one, or is not for the customer of the subscription.
+
+    A stranger's order with a turn would keep the customer's own waiting.
+    """
+    hers = row.order.action == "add" or rules.is_hers(row.order, subscription.subscription)
+    return not hers or row.order.action == "reverse"
+
+
+def line_up(tx: Transaction, row: OrderRow, subscription: SubscriptionRow) -> str | None:
+    """Take the turn, or a place among those that wait; the order that has the turn, None where it is this one's."""
+    if subscription.holder is None:
+        waiting = [each for each in subscription.waiting if each != row.id]
+        tx.put(changed(subscription, holder=row.id, waiting=waiting))
+        return None
+    if row.id not in {subscription.holder, *subscription.waiting}:
+        tx.put(changed(subscription, waiting=[*subscription.waiting, row.id]))
+    return subscription.holder if subscription.holder != row.id else None
+
+
+async def pass_turn(tx: Transaction, row: OrderRow) -> OrderRow | None:
+    """Give an order's turn, if it has it, to the oldest that waits; that one, None where nobody does."""
+    subscription = await tx.get(SubscriptionRow, row.subscription_id)
+    if subscription is None or subscription.holder != row.id:
+        return None
+    following, waiting = None, list(subscription.waiting)
+    while waiting and following is None:
+        oldest = await tx.get(OrderRow, waiting.pop(0))
+        following = oldest if oldest is not None and oldest.state == "acknowledged" else None
+    tx.put(changed(subscription, holder=following.id if following else None, waiting=waiting))
+    return following
+
+
+async def current_charge(tx: Transaction, row: OrderRow) -> Money | None:
+    """What the customer pays now, as of the sale."""
+    subscription = await tx.get(SubscriptionRow, row.subscription_id)
+    return in_force(subscription.charges, brussels_day(row.order.sold_at)) if subscription else None
 
 
 async def publications(tx: Transaction, code: str | None) -> list[Publication]:

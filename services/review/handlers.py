@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contracts.case_v1 import CaseClosed, CaseOpened
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered, MessageReleased
 from contracts.order_v1 import (
+    OrderAcknowledged,
     OrderAnswered,
     OrderCancellationRequested,
     OrderCancelled,
@@ -100,6 +101,12 @@ async def return_unanswered(job_: ReturnUnanswered, tx: Transaction) -> None:
     case = await store.case(tx, job_.case_id)
     if case is not None:
         store.keep(tx, following.unanswered(case, job_.event_id))
+
+
+@consumes(OrderAcknowledged, reads=order_row)
+async def follow_acknowledged(event: OrderAcknowledged, tx: Transaction) -> list[CaseClosed]:
+    """Close the case of an order that was sent again and waits for another one once more."""
+    return await _follow(event, tx)
 
 
 @consumes(OrderPending, reads=order_row)

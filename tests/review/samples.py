@@ -13,6 +13,7 @@ from contracts.order_v1 import (
     Discrepancy,
     Evidence,
     Order,
+    OrderAcknowledged,
     OrderAnswered,
     OrderCancellationRequested,
     OrderCancelled,
@@ -112,6 +113,10 @@ def answered(
 ) -> OrderAnswered:
     held = False if evidence else None
     return OrderAnswered(order=of, case_id=case_id, text=text, evidence=evidence, evidence_held=held, answered_at=NOW)
+
+
+def acknowledged(of: Order) -> OrderAcknowledged:
+    return OrderAcknowledged(order=of, waits_for="order-0")
 
 
 def pending(of: Order) -> OrderPending:

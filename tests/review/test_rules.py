@@ -16,7 +16,7 @@ from tests.review.samples import NOW, discrepancy, euros, found, letter, order
 LATER = NOW + timedelta(minutes=5)
 ORDER = order()
 FINAL = [samples.completed(ORDER), samples.rejected(ORDER), samples.cancelled(ORDER), samples.failed(ORDER)]
-MOVED_ON = [samples.pending(ORDER), samples.confirmed(ORDER), *FINAL]
+MOVED_ON = [samples.acknowledged(ORDER), samples.pending(ORDER), samples.confirmed(ORDER), *FINAL]
 
 
 def case(*codes: str, **changes: Any) -> Case:
@@ -190,6 +190,7 @@ def test_a_closed_case_stays_as_it_was_closed() -> None:
         ("cancel", ("services.lost",)),
         ("send_again", ("provisioning.failed",)),
         ("send_again", ("billing.mismatch",)),
+        ("send_again", ("offer.unknown",)),
     ],
 )
 def test_a_decision_fits_the_codes_that_it_resolves(decision: Decision, codes: tuple[str, ...]) -> None:

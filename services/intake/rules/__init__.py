@@ -22,7 +22,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     "acknowledged": frozenset({"pending", "held", "inProgress", "rejected", "cancelled"}),
     "pending": frozenset({"pending", "inProgress", "held", "cancelled"}),
     "held": frozenset(
-        {"held", "pending", "inProgress", "assessingCancellation", "cancelled", "failed", "rejected"},
+        {
+            *("held", "acknowledged", "pending", "inProgress"),
+            *("assessingCancellation", "cancelled", "failed", "rejected"),
+        },
     ),
     "inProgress": frozenset({"held", "completed", "failed", "assessingCancellation"}),
     "assessingCancellation": frozenset({"pendingCancellation", "inProgress", "held"}),
@@ -32,7 +35,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     "cancelled": frozenset(),
     "failed": frozenset(),
 }
-"""TMF622 v4's states. Two steps onto themselves are ours: a new summary while pending, fewer codes while held."""
+"""TMF622 v4's states. Three steps are ours: a new summary while pending, fewer codes while held, and from held back to
+acknowledged, where an order that was held because it waited too long is sent again and another one is still ahead."""
 
 
 class NothingToHonourError(LookupError):

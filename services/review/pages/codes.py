@@ -234,6 +234,12 @@ EVENTS: dict[str, dict[str, str]] = {
         "de": "Nachricht freigegeben",
         "en": "message let go",
     },
+    "order.acknowledged.v1": {
+        "fr": "commande en attente de son tour",
+        "nl": "bestelling wacht op haar beurt",
+        "de": "Auftrag wartet, bis er an der Reihe ist",
+        "en": "order waits for its turn",
+    },
     "order.held.v1": {
         "fr": "commande retenue",
         "nl": "bestelling tegengehouden",

@@ -21,7 +21,8 @@ WITH_MESSAGE = frozenset({"message.unreadable", "message.unhandled"})
 RESOLVES: dict[Decision, frozenset[str]] = {
     "honour_quote": HONOURABLE,
     "apply_published_price": HONOURABLE | {"price.currency", "price.missing"},
-    "send_again": WITH_MESSAGE | {"provisioning.failed", "billing.mismatch", "order.overdue", "order.conflict"},
+    "send_again": WITH_MESSAGE
+    | {"provisioning.failed", "billing.mismatch", "offer.unknown", "order.overdue", "order.conflict"},
 }
 
 """The codes that a decision can resolve, where it cannot resolve all."""

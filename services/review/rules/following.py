@@ -10,6 +10,7 @@ from pydantic import Field
 
 from contracts.event import Data
 from contracts.order_v1 import (
+    OrderAcknowledged,
     OrderCancelled,
     OrderCompleted,
     OrderConfirmed,
@@ -64,7 +65,7 @@ def after(standing: Standing, news: News) -> Standing:
     if isinstance(event, OrderHeld):
         return standing.model_copy(update={"holds": {**standing.holds, event.case_id: None}})
     final = isinstance(event, FINAL_EVENTS)
-    if not final and not isinstance(event, OrderPending | OrderConfirmed):
+    if not final and not isinstance(event, OrderAcknowledged | OrderPending | OrderConfirmed):
         return standing
     holds = {case_id: before or news.by for case_id, before in standing.holds.items()}
     return Standing(holds=holds, ended_by=standing.ended_by or (news.by if final else None))
