@@ -216,11 +216,11 @@ class Consumer:
             unit = self._begin(connection)
             known = await watermark.advance(connection, _highest(items))
             reached = dict(known)
-            standing = await dead_letters.standing(connection, [item.record.queue for item in items])
-            if standing.stopped:
+            start = await dead_letters.batch_start(connection, [item.record.queue for item in items])
+            if start.stopped:
                 raise ConsumerStoppedError
             telemetry.STOPPED.set(0)
-            queued, unit.versions = standing.parked, standing.versions
+            queued, unit.versions = start.parked, start.versions
             new = [item for item in items if self._is_new(item, reached, unit)]
             await unit.load(place for item in new for place in self._reads(item))
             breath = self._clock.monotonic()

@@ -36,7 +36,7 @@ DECISIONS = BY_EVENT[CaseDecided].name
 
 _PARKED = "SELECT queue FROM parked_key WHERE queue = ANY(CAST($1 AS text[])) ORDER BY queue FOR UPDATE"
 
-_STANDING = f"""
+_BATCH_START = f"""
     WITH parked AS MATERIALIZED ({_PARKED})
     SELECT 'parked', queue, 0 FROM parked
     UNION ALL SELECT 'version', name, version FROM reference_version
@@ -85,8 +85,8 @@ class ReleaseQueue(Job):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What a batch must know before its first handler.
+class BatchStart:
+    """What a batch starts from: what must be known before its first handler.
 
     Whether the consumer is stopped, which of the batch's keys are parked (they are locked, as by `parked`), and the
     versions of the reference tables.
@@ -97,13 +97,13 @@ class Standing:
     versions: dict[str, int]
 
 
-async def standing(connection: Connection, queues: Iterable[str | None]) -> Standing:
+async def batch_start(connection: Connection, queues: Iterable[str | None]) -> BatchStart:
     """Read it after the watermark, in a statement of its own: who had the keys before may have parked one of them."""
     wanted = sorted({queue for queue in queues if queue is not None})
     found: dict[str, dict[str, int]] = {"stopped": {}, "version": {}, "parked": {}}
-    for what, name, number in await connection.fetch(_STANDING, wanted):
+    for what, name, number in await connection.fetch(_BATCH_START, wanted):
         found[what][name] = number
-    return Standing(any(found["stopped"].values()), set(found["parked"]), found["version"])
+    return BatchStart(any(found["stopped"].values()), set(found["parked"]), found["version"])
 
 
 async def parked(connection: Connection, queues: Iterable[str | None]) -> set[str]:
