@@ -225,7 +225,7 @@ async def _honoured(tx: Transaction, row: OrderRow) -> Price:
 async def assess_later(job_: AssessLater, tx: Transaction) -> list[OrderHeld | OrderPending | OrderConfirmed]:
     """Judge an order once its offer is here, or when it has been waited for long enough."""
     row = await _order(tx, job_.order_id)
-    if row.state != "acknowledged" or row.waits_for != row.order.offer_code:
+    if row.state != "acknowledged":
         return []
     if job_.tries_left and not await store.publications(tx, row.order.offer_code):
         again = AssessLater(order_id=row.id, tries_left=job_.tries_left - 1)

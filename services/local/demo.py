@@ -140,7 +140,7 @@ class Demo:
     def _tv_kept(self) -> None:
         self._title("An order that would take the TV away without naming it is stopped.")
         quote = {"monthly_total": {"amount": 5200, "currency": "EUR"}}
-        customer = {"id": "cust-1002"}
+        customer = {"id": "cust-1002", "phone": "+3292345678"}  # who does not know her is told no list
         answer = self._order(
             "LC-2026-000125", quote=quote, offer="DUO", subscription_id="sub-1002", customer=customer, language="nl"
         )

@@ -70,7 +70,11 @@ IDEMPOTENCY_KEY = {
     openapi_extra=examples.body_of(OrderForm, examples.ORDERED) | {"parameters": [IDEMPOTENCY_KEY]},
 )
 async def post_order(request: Request) -> Response:
-    """Take an order; the answer already says what became of it."""
+    """Take an order; the answer already says what became of it.
+
+    What the customer has and pays is null in it, as in every later answer, unless the phone or the e-mail is the one on
+    file; after her own yes it is shown.
+    """
     likely, key = likely_seller(request), _idempotency_key(request)
     raw = await received(request, settings.body_bytes)
     form, language = read(raw, request), language_of(request)
