@@ -11,7 +11,7 @@ from contracts.order_v1 import Evidence, OrderConfirmed, OrderHeld, OrderPending
 from services.chassis import links
 from services.chassis.ids import sha256
 from tests.harness import START, door, eventually
-from tests.intake.shop import LIEGE, TRIO, Shop, charged
+from tests.intake.shop import LIEGE, TRIO, Shop, charged, euro
 
 CONTRACT, OTHER = b"%PDF-1.7 signed by V. D.", b"%PDF-1.7 signed by W. V."
 
@@ -127,8 +127,10 @@ async def test_a_customer_whose_price_moved_is_asked_whatever_she_signed(shop: S
     await shop.publish(charged(line, 2, 6500))
     await eventually(lambda: shop.has("SELECT charged_version = 2 FROM subscription WHERE id = :id", id=line))
     await shop.stops((await shop.confirmed(order["id"])).order, version=1)
-    view = await shop.becomes(order["id"], "pending")
-    assert view["price"]["current_monthly"]["amount"] == 6500
+    await shop.becomes(order["id"], "pending")
+    price = (await shop.said(order["id"], 3))[-1].order.price
+    assert price is not None
+    assert price.current_monthly == euro(6500)
 
 
 async def test_a_customer_who_was_asked_is_asked_again_where_provisioning_stopped_it(shop: Shop) -> None:
