@@ -116,6 +116,24 @@ _TEXTS: dict[str, dict[str, str]] = {
         "de": "sagen Sie warum: es wird aufbewahrt und gezeigt",
         "en": "say why: it is kept and shown",
     },
+    "reason.personal": {
+        "fr": "une adresse e-mail ou un numéro de téléphone s'y trouve ; un motif est publié, sans rien de personnel",
+        "nl": "er staat een e-mailadres of telefoonnummer in; een reden wordt gepubliceerd, zonder iets persoonlijks",
+        "de": "eine E-Mail-Adresse oder Telefonnummer steht darin; ein Grund wird veröffentlicht, ohne Persönliches",
+        "en": "an e-mail address or a telephone number is in it; a reason is published, where nothing personal may go",
+    },
+    "removal.unknown": {
+        "fr": "ce retrait est inconnu, et n'est ni level:<service> ni un numéro de téléphone",
+        "nl": "deze schrapping is onbekend, en is geen level:<dienst> of telefoonnummer",
+        "de": "dieser Wegfall ist unbekannt, und weder level:<Dienst> noch eine Telefonnummer",
+        "en": "this removal is unknown, and neither level:<service> nor a telephone number",
+    },
+    "bool_type": {
+        "fr": "true ou false est attendu",
+        "nl": "true of false wordt verwacht",
+        "de": "true oder false wird erwartet",
+        "en": "true or false is expected",
+    },
     "code.unknown": {
         "fr": "le dossier n'a pas ce code",
         "nl": "het dossier heeft deze code niet",
@@ -177,6 +195,7 @@ _SAME_TEXT = {
 }
 
 
+_OF_A_LIST = frozenset({"choice", "code.unknown", "removal.unknown"})
 _QUOTED = re.compile("'([^']+)'")
 _ALLOWED = {"fr": " ; permis : ", "nl": "; toegestaan: ", "de": "; erlaubt: ", "en": "; allowed: "}
 
@@ -196,7 +215,7 @@ def translated(pointer: str, code: str, fallback: str, language: str) -> Fault:
     """
     name = _SAME_TEXT.get(code, code)
     texts = _TEXTS.get(name)
-    allowed = _QUOTED.findall(fallback) if name == "choice" else []
+    allowed = _QUOTED.findall(fallback) if name in _OF_A_LIST else []
     listed = _ALLOWED[language] + ", ".join(allowed) if allowed else ""
     return Fault(pointer=pointer, code=code, detail=texts[language] + listed if texts else fallback)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from sqlalchemy import BigInteger, Column, Index, Text, func, or_, select, text, tuple_
+from sqlalchemy import BigInteger, Column, Index, Text, and_, func, not_, or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, col
@@ -24,8 +24,11 @@ from services.review.rules.following import Standing
 Place = tuple[bool, datetime, str]
 """Where a case stands in the queue: open ones before closed ones, the oldest due first."""
 
-Filters = Mapping[str, str | tuple[str, ...]]
-"""What cases are looked for by: a column's value, or any of several; `code` is any of a case's codes."""
+Filters = Mapping[str, str | bool | tuple[str, ...]]
+"""What cases are looked for by: a column's value, or any of several; `code` is any of a case's codes.
+
+`overdue`: whether somebody has to decide it and its due time is over.
+"""
 
 TO_DO: tuple[State, ...] = ("open", "awaiting_approval")
 """The states in which a reviewer has something to do."""
@@ -227,7 +230,7 @@ async def timeline(tx: Transaction, of: Case) -> list[SeenRow]:
 
 async def queue(tx: Transaction, filters: Filters, after: Place | None, limit: int) -> list[CaseRow]:
     """List cases: open ones before closed ones, the oldest due first, beginning after a place."""
-    statement = select(CaseRow).where(*_conditions(filters))
+    statement = select(CaseRow).where(*_conditions(tx, filters))
     if after is not None:
         statement = statement.where(after < _PLACE)
     return await tx.select(CaseRow, statement.order_by(*_PLACE.clauses).limit(limit))
@@ -237,7 +240,7 @@ async def neighbours(tx: Transaction, filters: Filters, of: Case) -> tuple[str |
     """Return the ids of the cases before and after one in the queue, whether it is in the queue itself or not."""
     here = (of.state in CLOSED, of.due_at, of.id)
     backwards = [column.desc() for column in _PLACE.clauses]
-    earlier = select(CaseRow).where(*_conditions(filters), here > _PLACE).order_by(*backwards).limit(1)
+    earlier = select(CaseRow).where(*_conditions(tx, filters), here > _PLACE).order_by(*backwards).limit(1)
     before, following = await tx.select(CaseRow, earlier), await queue(tx, filters, here, 1)
     return (before[0].id if before else None), (following[0].id if following else None)
 
@@ -270,8 +273,14 @@ async def of_cause(tx: Transaction, cause_: str, limit: int) -> list[CaseRow]:
 
 async def overdue(tx: Transaction) -> int:
     """How many cases that somebody has to decide are past their due time."""
-    late = (col(CaseRow.closed).is_(False), col(CaseRow.state).in_(TO_DO), col(CaseRow.due_at) < tx.now)
-    return int(await tx.scalar(select(func.count()).select_from(CaseRow).where(*late)))
+    return int(await tx.scalar(select(func.count()).select_from(CaseRow).where(_late(tx))))
+
+
+async def another_of_order(tx: Transaction, of: Case) -> str | None:
+    """The case that the same order waits for now, after this one was decided; the soonest due."""
+    mine = (col(CaseRow.order_id) == of.order_id, col(CaseRow.id) != of.id, col(CaseRow.closed).is_(False))
+    rows = await tx.select(CaseRow, select(CaseRow).where(*mine).order_by(col(CaseRow.due_at)).limit(1))
+    return rows[0].id if rows and of.order_id else None
 
 
 def place_of(row: CaseRow) -> Place:
@@ -279,9 +288,15 @@ def place_of(row: CaseRow) -> Place:
     return row.closed, row.due_at, row.id
 
 
-def _conditions(filters: Filters) -> Iterable[Any]:
+def _late(tx: Transaction) -> Any:  # noqa: ANN401 - SQL
+    return and_(col(CaseRow.closed).is_(False), col(CaseRow.state).in_(TO_DO), col(CaseRow.due_at) < tx.now)
+
+
+def _conditions(tx: Transaction, filters: Filters) -> Iterable[Any]:
     for name, wanted in filters.items():
-        if name == "code":
+        if name == "overdue":
+            yield _late(tx) if wanted else not_(_late(tx))
+        elif name == "code":
             yield CaseRow.codes.contains([wanted])  # type: ignore[attr-defined]
         elif isinstance(wanted, tuple):
             yield col(getattr(CaseRow, name)).in_(wanted)

@@ -49,7 +49,7 @@ async def promised(desk: Desk, partner: str = "liege-calls", **changes: Any) -> 
 
 async def lost(desk: Desk) -> tuple[str, Order]:
     """A case of an order that would take the TV away without naming it."""
-    missing = discrepancy("services.lost", "intake", ["tv", "decoder"], [])
+    missing = discrepancy("services.lost", "intake", ["tv", "decoder"], []).model_copy(update={"path": "/removals"})
     return await promised(desk, discrepancies=(missing,))
 
 

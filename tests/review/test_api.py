@@ -113,6 +113,33 @@ async def test_a_decision_is_refused_with_every_fault_at_once(desk: Desk, read_t
     assert await decisions(read_topic, case_id) == []
 
 
+async def test_a_fault_of_a_value_that_is_one_of_a_list_names_the_list(desk: Desk) -> None:
+    case_id, order = await opened(desk, "services.lost")
+    await desk.holds(order, case_id, "services.lost")
+    wrong = {"removals": ["televisie", "level:tv", "+3287000001"]}
+    answer = await desk.decide(case_id, "forget_it", codes=["services.lost", "price.change"], corrections=wrong)
+    details = {each["pointer"]: each["detail"] for each in answer.json()["errors"]}
+    assert set(details) == {"/decision", "/codes/1", "/corrections/removals/0"}
+    assert "honour_quote, apply_published_price, ask_partner" in details["/decision"]
+    assert "(services.lost)" in details["/codes/1"]
+    assert "(internet, tv, tv-bouquet" in details["/corrections/removals/0"]
+    [searched] = (await desk.get("/v1/cases", state="lost")).json()["errors"]
+    assert "open, awaiting_partner, awaiting_approval" in searched["detail"]
+
+
+async def test_words_that_say_where_to_reach_somebody_go_onto_no_topic(desk: Desk, read_topic: Topics) -> None:
+    case_id, _ = await opened(desk, **CHEAPER)
+    for reason in ("ask valerie@example.org", "call +32 87 12 34 56", "0470/12.34.56 is hers"):
+        answer = await desk.decide(case_id, "ask_partner", reason=reason)
+        assert [(each["pointer"], each["code"]) for each in answer.json()["errors"]] == [("/reason", "reason.personal")]
+    assert (await desk.decide(case_id, "honour_quote", reason="An says: cancel, or 75.00")).status_code == 200
+    for approve in (True, False):
+        answer = await desk.post(f"/v1/cases/{case_id}/approvals", "carl", approve=approve, reason="087 12 34 56")
+        assert [each["code"] for each in answer.json()["errors"]] == ["reason.personal"]
+    await desk.caught_up()
+    assert await decisions(read_topic, case_id) == []
+
+
 async def test_the_faults_are_in_the_readers_language(desk: Desk) -> None:
     case_id, _ = await opened(desk)
     async with door(desk.service, desk.keys["rita"]) as client:

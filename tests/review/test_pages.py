@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from string import Formatter
 
 import pytest
@@ -11,13 +12,14 @@ from contracts.case_v1 import CaseDecided, DecisionRefused
 from contracts.topics import consumed_by
 from services.chassis.faults import LANGUAGES
 from services.review.pages import codes, outcomes, texts
+from services.review.pages import fields as fields_of_orders
 from services.review.pages.words import Words
 from services.review.rules import cases, decisions
-from tests.harness import Topics
+from tests.harness import MovableClock, Topics
 from tests.review import samples
 from tests.review.desk import Desk
 from tests.review.reviewing import lost, poisoned, promised, revoked, sent, signed_in, token, visiting
-from tests.review.samples import discrepancy
+from tests.review.samples import discrepancy, found
 
 TABLES = [
     texts.TEXTS,
@@ -28,6 +30,8 @@ TABLES = [
     outcomes.EFFECTS,
     outcomes.UNFIT,
     outcomes.FAULTS,
+    fields_of_orders.FIELDS,
+    fields_of_orders.VALUES,
 ]
 
 
@@ -60,10 +64,13 @@ def test_every_state_decision_and_effect_has_its_words() -> None:
     [
         (None, "\N{EN DASH}"),
         ([], "\N{EN DASH}"),
-        (["tv", "decoder"], "tv, decoder"),
+        (["tv", "decoder", "level:internet", "alarm"], "Television, Decoder, lower level: Internet, alarm"),
+        ("telesales", "telesales"),
+        ("2026-11-20T14:00:00Z", "20/11/2026, 15:00\N{NO-BREAK SPACE}CET"),
+        ({"from": "2026-07-20T14:00:00Z", "until": "b"}, "20/07/2026, 16:00\N{NO-BREAK SPACE}CEST \N{EN DASH} b"),
         ({"amount": 1100, "currency": "EUR"}, "€11.00"),
         ({"monthly": {"amount": -600, "currency": "EUR"}, "months": 6}, "-€6.00 \N{MULTIPLICATION SIGN} 6 months"),
-        ({"from": "a", "until": "b"}, "from: a, until: b"),
+        ({"since": "a", "until": "b"}, "since: a, until: b"),
         (7, "7"),
     ],
 )
@@ -306,13 +313,115 @@ async def test_what_a_correction_changes_is_shown_before_and_after(desk: Desk) -
     typed = {"decision": "correct_and_resubmit", "removals": "tv, decoder"}
     async with signed_in(desk) as client:
         shown = await sent(client, path, f"{path}/decision", **typed, step="preview")
-        assert (shown.status_code, "<ins>tv, decoder</ins>" in shown.text) == (200, True)
+        assert (
+            shown.status_code,
+            "<ins>Television, Decoder</ins><br><small><code>tv, decoder</code></small>" in shown.text,
+        ) == (200, True)
         assert (await desk.case(case_id))["state"] == "open"
         nothing = await sent(client, path, f"{path}/decision", decision="correct_and_resubmit", step="preview")
         assert (nothing.status_code, "this changes nothing in the order" in nothing.text) == (409, True)
         done = await sent(client, path, f"{path}/decision", **typed, reason="the partner confirms")
         assert done.status_code == 303
-        assert "<ins>tv, decoder</ins>" in (await client.get(path)).text
+        assert "<ins>Television, Decoder</ins>" in (await client.get(path)).text
+
+
+@pytest.mark.parametrize(
+    ("pointer", "place"),
+    [
+        ("/reason", "Motif"),
+        ("/quote/monthly_change", "Variation par mois"),
+        ("/corrections/removals/0", "Retraits"),
+        ("/evidence/sha256", "Preuve"),
+        ("/colour", "/colour"),
+    ],
+)
+def test_a_field_is_named_in_the_readers_language(pointer: str, place: str) -> None:
+    assert Words("fr").place(pointer) == place
+
+
+async def test_things_fields_and_zones_are_named_beside_their_codes(desk: Desk) -> None:
+    case_id, _ = await lost(desk)
+    async with signed_in(desk, language="de") as client:
+        page = (await client.get(f"/cases/{case_id}")).text
+        for said in (
+            "Fernsehen, Decoder<br><small><code>tv, decoder</code></small>",
+            "Entfällt <code>/removals</code>",
+            "Telefonverkauf",
+            "15:00\N{NO-BREAK SPACE}MEZ",
+            "1\N{EN DASH}4 wählen",
+            "Der Auftrag nimmt weg: Fernsehen, Decoder",
+        ):
+            assert said in page, said
+        blank = await sent(client, f"/cases/{case_id}", f"/cases/{case_id}/decision", decision="cancel", reason=" ")
+        assert "Begründung: sagen Sie warum" in blank.text
+        assert page.count('name="decision"') == 4
+        await desk.decide(case_id, "cancel")
+        closed = (await client.get(f"/cases/{case_id}")).text
+        assert "wählen," not in closed
+
+
+async def test_a_preview_says_what_the_gate_would_still_find_and_refuses_what_cannot_be_removed(desk: Desk) -> None:
+    case_id, _ = await lost(desk)
+    path = f"/cases/{case_id}"
+    for removals, said in [
+        ("tv, decoder", ["nothing would be left"]),
+        ("tv", ["there would be left", "services.lost</code>: Decoder"]),
+        ("tv, decoder, telephony", ["removals.excess</code>: Telephone"]),
+    ]:
+        async with signed_in(desk) as client:
+            shown = await sent(client, path, f"{path}/decision", removals=removals, step="preview")
+            assert shown.status_code == 200
+            for each in (*said, "judged again, completely: only that counts"):
+                assert each in shown.text, each
+    async with signed_in(desk, language="nl") as client:
+        for step in ("preview", "decide"):
+            wrong = await sent(
+                client,
+                path,
+                f"{path}/decision",
+                decision="correct_and_resubmit",
+                removals="tv, televisie",
+                reason="zo is het",
+                step=step,
+            )
+            assert (wrong.status_code, "Schrappingen: deze schrapping is onbekend" in wrong.text) == (422, True)
+            assert "(tv, decoder, internet," in wrong.text
+        long = await sent(client, path, f"{path}/decision", agent="a" * 101, step="preview")
+        assert long.status_code == 422
+    assert (await desk.case(case_id))["state"] == "open"
+
+
+async def test_the_case_that_an_order_waits_for_after_a_resubmission_is_offered(desk: Desk) -> None:
+    case_id, order = await lost(desk)
+    path = f"/cases/{case_id}"
+    async with signed_in(desk) as client:
+        await sent(client, path, f"{path}/decision", decision="correct_and_resubmit", removals="tv", reason="so it is")
+        assert "waits for another case" not in (await client.get(path)).text
+        again = f"{case_id}-again"
+        await desk.publish(found(again, of=order))
+        await desk.case(again)
+        for page in (path, f"{path}/standing?seen=open"):
+            shown = (await client.get(page)).text
+            assert f'href="/cases/{again}"' in shown
+            assert "The order waits for another case" in shown
+        assert "waits for another case" not in (await client.get(f"/cases/{again}")).text
+
+
+async def test_overdue_cases_are_filtered_and_counted(desk: Desk, clock: MovableClock) -> None:
+    late, _ = await promised(desk)
+    asked, _ = await promised(desk)
+    await desk.decide(asked, "ask_partner")
+    clock.advance(timedelta(hours=5))
+    early, _ = await promised(desk)
+    assert [each["id"] for each in await desk.queue(overdue=True)] == [late]
+    assert {each["id"] for each in await desk.queue(overdue=False)} == {asked, early}
+    assert (await desk.get("/v1/cases", overdue="perhaps")).status_code == 422
+    async with signed_in(desk) as client:
+        queue = (await client.get("/cases")).text
+        assert "overdue (1)" in queue
+        assert '<a href="/cases?state=overdue"><b>1</b> overdue</a>' in queue
+        page = (await client.get("/cases?state=overdue")).text
+        assert re.findall(r'class="case" id="to-(case-\w+)"', page) == [late]
 
 
 async def test_the_partners_answer_stands_beside_the_question(desk: Desk) -> None:

@@ -65,11 +65,27 @@ async def test_a_case_has_nothing_that_axe_finds_before_and_after_its_decision(
         await page.get_by_label("Correct and resubmit").check()
         await page.get_by_label("Removals").fill("tv, decoder")
         await page.get_by_role("button", name="Show what changes").click()
-        await expect(page.locator("ins")).to_have_text("tv, decoder")
+        await expect(page.locator("ins")).to_have_text("Television, Decoder")
         await faultless(page)
         await page.get_by_label("Reason").fill("The partner confirms it.")
         await page.get_by_role("button", name="Decide").click()
         await expect(page.get_by_role("status")).to_contain_text("Noted")
+        await faultless(page)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+async def test_a_decision_that_waits_is_refused_and_has_nothing_that_axe_finds(
+    desk: Desk, browse: Browse, screen: Screen
+) -> None:
+    case_id, _ = await promised(desk)
+    await desk.decide(case_id, "honour_quote", reason="She has it in writing.")
+    async with seated(desk, browse, screen, "carl") as page:
+        await page.locator("a.case").click()
+        await faultless(page)
+        await page.get_by_label("Why").fill("The recording says otherwise.")
+        await page.get_by_role("button", name="Refuse").click()
+        await expect(page.get_by_role("status")).to_contain_text("the case is open again")
+        await expect(page.locator(".history")).to_contain_text("refused by carl")
         await faultless(page)
 
 

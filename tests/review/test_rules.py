@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contracts.case_v1 import CaseClosed, CaseDecided, CaseOpened, Corrections, Decision
-from contracts.order_v1 import Evidence, Order, OrderEvent
+from contracts.order_v1 import Discrepancy, Evidence, Order, OrderEvent, OrderPrice
 from services.review.rules import cases, decisions, following
 from services.review.rules.cases import Answer, By, Case, Failure, Made
 from services.review.rules.following import News, Standing
@@ -421,6 +421,57 @@ def test_a_reviewer_reads_that_a_resubmission_takes_the_evidence_of_the_answer()
         (asked_and_answered(None)[0], "correct_and_resubmit"),
     ]:
         assert decisions.effect(of, "correct_and_resubmit", confirmed=False) == effect
+
+
+def removals(code: str, expected: list[str], given: list[str]) -> Discrepancy:
+    return discrepancy(code, "intake", expected, given).model_copy(update={"path": "/removals"})
+
+
+LOST = removals("services.lost", ["tv"], ["decoder"])
+EXCESS = removals("removals.excess", ["decoder", "tv"], ["telly"])
+PRICED = OrderPrice(
+    new_monthly=euros(5200), monthly_change=euros(0), one_off=euros(0), monthly_after_promotion=euros(5200)
+)
+
+
+@pytest.mark.parametrize(
+    ("discrepancies", "ordered", "corrections", "left"),
+    [
+        ([LOST], ["decoder"], {"removals": ("tv", "decoder")}, []),
+        ([LOST], ["decoder"], {"removals": ("tv",)}, ["services.lost"]),
+        ([LOST], ["decoder"], {"removals": ("tv", "decoder", "internet")}, ["removals.excess"]),
+        ([EXCESS], ["tv", "decoder", "telly"], {"removals": ("tv", "decoder")}, []),
+        ([EXCESS], ["tv", "decoder", "telly"], {"agent": "agent-18"}, ["removals.excess"]),
+        ([discrepancy("agent.unknown")], [], {"agent": "agent-18"}, []),
+        ([discrepancy("agent.unknown")], [], {"agent": "agent-17"}, ["agent.unknown"]),
+        ([discrepancy("agent.unknown")], ["tv"], {"agent": "agent-18", "removals": ()}, ["services.lost"]),
+        ([discrepancy("evidence.missing")], [], {"evidence": samples.RECORDING}, []),
+        (
+            [discrepancy("evidence.missing"), discrepancy("price.change")],
+            [],
+            {"evidence": samples.RECORDING, "offer": "DUO"},
+            [],
+        ),
+        ([discrepancy("price.change"), LOST], ["decoder"], {"removals": ("tv", "decoder")}, ["price.change"]),
+        ([discrepancy("price.change"), LOST], ["decoder"], {"offer": "DUO"}, []),
+    ],
+)
+def test_what_the_gate_would_still_find_is_foreseen_as_far_as_the_case_tells(
+    discrepancies: list[Discrepancy], ordered: list[str], corrections: dict[str, Any], left: list[str]
+) -> None:
+    of = cases.opened(found("case-1", of=ORDER, discrepancies=tuple(discrepancies)), NOW)
+    order_ = ORDER.model_copy(update={"removals": tuple(ordered), "price": PRICED})
+    assert [each.code for each in decisions.foreseen(of, order_, Corrections(**corrections))] == left
+
+
+def test_what_may_be_removed_is_what_the_order_takes_away_and_what_has_a_name() -> None:
+    excess = removals("removals.excess", ["alarm", "level:garden"], ["telly"])
+    of = cases.opened(found("case-1", of=ORDER, discrepancies=(excess,)), NOW)
+    order_ = ORDER.model_copy(update={"removals": ("alarm", "telly", "siren")})
+    for name in ("alarm", "siren", "tv", "level:internet", "level:alarm", "level:garden", "+3287000001"):
+        assert decisions.may_be_removed(name, of, order_), name
+    for name in ("telly", "television", "garden", "level:", "TV", "12345"):
+        assert not decisions.may_be_removed(name, of, order_), name
 
 
 def test_a_refused_decision_stays_in_the_history_and_the_case_is_open_again() -> None:

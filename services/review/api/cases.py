@@ -46,11 +46,13 @@ async def list_cases(
     partner: Filter = None,
     owner: Filter = None,
     order: Filter = None,
+    overdue: Annotated[bool | None, Query(description="somebody has to decide it, and its due time is over")] = None,
     after: Filter = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Queue:
     """List cases: open ones before closed ones, the oldest due first."""
-    asked = {"state": state, "code": code, "partner": partner, "owner": owner, "order_id": order}
+    asked: dict[str, str | bool | None] = {"state": state, "code": code, "partner": partner, "owner": owner}
+    asked |= {"order_id": order, "overdue": overdue}
     filters = {name: value for name, value in asked.items() if value is not None}
     start = place(after) if after else None
     rows = await transact(request, lambda tx: store.queue(tx, filters, start, limit + 1))

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, V
 from pydantic_core import PydanticCustomError
 
 from contracts.case_v1 import Corrections, Decision
+from contracts.order_v1 import Order
 from services.chassis.faults import translated
 from services.chassis.http import Problem
 from services.chassis.keys import Principal
@@ -17,6 +18,7 @@ from services.review import life, store
 from services.review.rules import cases, decisions
 from services.review.rules.cases import Case, Change, Made
 from services.review.rules.decisions import Unfit
+from services.review.rules.wording import reaches_somebody
 from services.review.settings import Settings
 
 WITHOUT_NUL = r"^[^\x00]*$"
@@ -26,6 +28,8 @@ REMOVALS_AT_MOST = 50
 def _said(reason: str) -> str:
     if not reason.strip():
         raise PydanticCustomError("reason.blank", "say why: it is kept and shown to those whom it concerns")
+    if reaches_somebody(reason):
+        raise PydanticCustomError("reason.personal", "where to reach somebody is in it")
     return reason.strip()
 
 
@@ -34,10 +38,18 @@ def _case(info: ValidationInfo) -> Case:
     return case
 
 
+def _removable(name: str, info: ValidationInfo) -> str:
+    order: Order | None = (info.context or {}).get("order")
+    if order is not None and not decisions.may_be_removed(name, _case(info), order):
+        allowed = {"expected": repr(decisions.removable(_case(info), order))}
+        raise PydanticCustomError("removal.unknown", "no such removal", allowed)
+    return name
+
+
 def _of_the_case(code: str, info: ValidationInfo) -> str:
     case = _case(info)
     if code not in case.codes:
-        raise PydanticCustomError("code.unknown", "the case has no such code", {"expected": ", ".join(case.codes)})
+        raise PydanticCustomError("code.unknown", "the case has no such code", {"expected": repr(case.codes)})
     return code
 
 
@@ -52,6 +64,7 @@ def _where_they_belong(corrections: CorrectionsForm | None, info: ValidationInfo
 
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=WITHOUT_NUL)]
+Removal = Annotated[Name, AfterValidator(_removable)]
 Reason = Annotated[str, Field(max_length=2000, pattern=WITHOUT_NUL), AfterValidator(_said)]
 
 
@@ -69,7 +82,7 @@ class CorrectionsForm(Form):
 
     agent: Name | None = None
     offer: Name | None = None
-    removals: Annotated[tuple[Name, ...], Field(max_length=REMOVALS_AT_MOST)] | None = None
+    removals: Annotated[tuple[Removal, ...], Field(max_length=REMOVALS_AT_MOST)] | None = None
 
 
 class DecisionForm(Form):
@@ -111,7 +124,7 @@ async def decide(
     """Decide a case, or send the decision for approval. Raises Problem 403, 404, 409 or 422, and nothing is done."""
     case = existing(await store.case(tx, case_id), case_id)
     refuse_own_sale(case, reviewer)
-    form = read(body, case, language)
+    form = read(body, case, await store.ordered(tx, case.order_id), language)
     if case.state not in cases.UNDECIDED:
         raise too_late(case)
     made = await _fitting(tx, case, form, reviewer)
@@ -152,9 +165,9 @@ async def assign(tx: Transaction, case_id: str, owner: str) -> Case:
     return owned
 
 
-def read(body: dict[str, Any], case: Case, language: str) -> DecisionForm:
-    """Read a decision about a case. Raises Problem 422 naming every fault."""
-    return _read(DecisionForm, body, language, case=case)
+def read(body: dict[str, Any], case: Case, order: Order | None, language: str) -> DecisionForm:
+    """Read a decision about a case and its order. Raises Problem 422 naming every fault."""
+    return _read(DecisionForm, body, language, case=case, order=order)
 
 
 def read_approval(body: dict[str, Any], language: str) -> ApprovalForm:
@@ -162,12 +175,20 @@ def read_approval(body: dict[str, Any], language: str) -> ApprovalForm:
     return _read(ApprovalForm, body, language)
 
 
+def _pointer(place: tuple[int | str, ...]) -> str:
+    return "".join(f"/{part}" for part in place)
+
+
 def _read(form: type[Read], body: dict[str, Any], language: str, **context: Any) -> Read:  # noqa: ANN401 - pydantic's
     try:
         return form.model_validate(body, context=context)
     except ValidationError as error:
         faults = [
-            dict(translated("".join(f"/{part}" for part in each["loc"]), each["type"], each["msg"], language))
+            dict(
+                translated(
+                    _pointer(each["loc"]), each["type"], each["msg"], language, each.get("ctx", {}).get("expected")
+                )
+            )
             for each in error.errors(include_url=False, include_input=False)
         ]
         raise Problem(422, "request.invalid", f"{len(faults)} faults", errors=faults) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Annotated, Any, cast, get_args
 from urllib.parse import urlencode
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from contracts.money import Money
+from contracts.order_v1 import Discrepancy
 from services.chassis.http import Problem, look, service_of, transact
 from services.chassis.transaction import Transaction
 from services.review import store
@@ -20,7 +21,7 @@ from services.review.api.deciding import WITHOUT_NUL, CorrectionsForm
 from services.review.api.rendering import PageRoute, page, refusal
 from services.review.api.session import Visitor, sender, visitor
 from services.review.api.views import detail
-from services.review.rules import decisions
+from services.review.rules import cases, decisions
 from services.review.rules.cases import Case, Change, State
 from services.review.settings import Settings
 from services.review.store import Filters
@@ -28,8 +29,13 @@ from services.review.store import Filters
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 PAGE_OF_THE_QUEUE = 50
+OVERDUE = "overdue"
 STATES: tuple[State, ...] = get_args(State)
-STATES_SHOWN: dict[str, tuple[State, ...]] = {"to_do": store.TO_DO, "all": STATES} | {each: (each,) for each in STATES}
+STATES_SHOWN: dict[str, tuple[State, ...]] = {
+    "to_do": store.TO_DO,
+    OVERDUE: store.TO_DO,
+    "all": STATES,
+} | {each: (each,) for each in STATES}
 
 Here = Annotated[Visitor, Depends(visitor)]
 Sender = Annotated[Visitor, Depends(sender)]
@@ -51,7 +57,8 @@ class Search:
         """The search as the store takes it; what it does not know is to do."""
         given = {"code": self.code, "partner": self.partner, "owner": self.owner}
         chosen = STATES_SHOWN.get(self.state, store.TO_DO)
-        return {"state": chosen} | {name: value for name, value in given.items() if value}
+        late: dict[str, bool] = {"overdue": True} if self.state == OVERDUE else {}
+        return {"state": chosen} | late | {name: value for name, value in given.items() if value}
 
     @property
     def query(self) -> str:
@@ -101,6 +108,7 @@ class Said:
     status: int = 200
     typed: Typing = field(default_factory=Typing)
     changes: tuple[Change, ...] = ()
+    foreseen: tuple[Discrepancy, ...] = ()
 
 
 @router.get("/")
@@ -140,13 +148,14 @@ async def show_case(case_id: CaseId, request: Request, who: Here, search: Search
 async def tell_standing(case_id: CaseId, request: Request, _: Here, seen: Text, search: Searched) -> Response:
     """Tell a page that is open what became of its case meanwhile; nothing where it stands as it did."""
 
-    async def read(tx: Transaction) -> Case:
-        return deciding.existing(await store.found(tx, case_id), case_id)
+    async def read(tx: Transaction) -> tuple[Case, str | None]:
+        case = deciding.existing(await store.found(tx, case_id), case_id)
+        return case, await _again(tx, case)
 
-    case = await look(request, read)
+    case, again = await look(request, read)
     if case.state == seen:
         return Response(status_code=204)
-    return page(request, "standing.html", case=case, search=search)
+    return page(request, "standing.html", case=case, again=again, search=search)
 
 
 @router.post("/cases/{case_id}/decision")
@@ -200,16 +209,25 @@ async def decide_within(tx: Transaction, case_id: str, typed: Typing, who: Visit
 
 
 async def _preview(request: Request, who: Visitor, search: Search, case_id: str, typed: Typing) -> HTMLResponse:
-    async def read(tx: Transaction) -> tuple[Change, ...]:
+    async def read(tx: Transaction) -> Said:
         case = deciding.existing(await store.found(tx, case_id), case_id)
-        form = CorrectionsForm.model_validate(typed.corrections)
-        return (await deciding.corrected(tx, case, form))[1]
+        order = await store.ordered(tx, case.order_id)
+        body = replace(typed, decision="correct_and_resubmit").body(case)
+        form = deciding.read(body | {"reason": "preview"}, case, order, who.language)
+        corrections, changes = await deciding.corrected(tx, case, form.corrections or CorrectionsForm())
+        foreseen = decisions.foreseen(case, order, corrections) if order else ()
+        return Said(typed=typed, changes=changes, foreseen=foreseen)
 
     try:
-        changes = await look(request, read)
+        said = await look(request, read)
     except Problem as problem:
         return await _refused(request, who, search, case_id, typed, problem)
-    return await _case_page(request, who, search, case_id, Said(typed=typed, changes=changes))
+    return await _case_page(request, who, search, case_id, said)
+
+
+async def _again(tx: Transaction, case: Case) -> str | None:
+    """The case that the order of a decided one waits for now: what was put right may be held again."""
+    return None if case.state in cases.UNDECIDED else await store.another_of_order(tx, case)
 
 
 async def _refused(
@@ -228,10 +246,15 @@ async def _case_page(request: Request, who: Visitor, search: Search, case_id: st
         case = deciding.existing(await store.found(tx, case_id), case_id)
         confirmed = await store.was_confirmed(tx, case.order_id)
         before, following = await store.neighbours(tx, search.filters, case)
+        offered = decisions.offered(case, confirmed=confirmed, above_minor=settings.approval_above_minor)
+        shown = await detail(tx, case)
         return {
             "case": case,
-            "detail": await detail(tx, case),
-            "offered": decisions.offered(case, confirmed=confirmed, above_minor=settings.approval_above_minor),
+            "detail": shown,
+            "offered": offered,
+            "fitting": sum(each.unfit is None for each in offered),
+            "taken_away": decisions.taken_away(case, shown.order) if shown.order else None,
+            "again": await _again(tx, case),
             "effects": effects(case) | {"until": tx.now + timedelta(seconds=settings.partner_answer_seconds)},
             "before": before,
             "following": following,

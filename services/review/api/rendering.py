@@ -92,7 +92,7 @@ def refusal(request: Request, problem: Problem) -> str:
     if problem.code == "decision.unfit":
         return words.unfit(str(problem.members["why"]))
     if problem.code == "request.invalid":
-        return " · ".join(f"{each['pointer']}: {each['detail']}" for each in problem.errors or ())
+        return " · ".join(f"{words.place(each['pointer'])}: {each['detail']}" for each in problem.errors or ())
     decision = problem.members.get("decision")
     if problem.code == "case.decided" and decision is None:
         return words.fault("case.overtaken", problem.detail)

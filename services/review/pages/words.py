@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +12,14 @@ from babel.numbers import format_currency
 from contracts.money import Money
 from contracts.offer_v1 import BRUSSELS
 from contracts.order_v1 import Evidence
+from contracts.things import THINGS
 from services.review.pages.codes import CODES, EVENTS, STATES
+from services.review.pages.fields import FIELDS, VALUES
 from services.review.pages.outcomes import DECISIONS, EFFECTS, FAULTS, UNFIT
 from services.review.pages.texts import TEXTS
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
+GERMAN_ZONES = {"CET": "MEZ", "CEST": "MESZ"}
 
 NOTHING = "\N{EN DASH}"
 
@@ -58,6 +64,24 @@ class Words:
         """What proves a sale, by its kind and reference."""
         return f"{self(evidence.kind)} {evidence.reference}" if evidence else NOTHING
 
+    def thing(self, code: str) -> str:
+        """A service, a device, a level, a channel or an action, as people call it; what has no name, as it is."""
+        service = code.removeprefix("level:")
+        names = VALUES.get(service) or {str(language): name for language, name in THINGS.get(service, {}).items()}
+        if not names:
+            return code
+        name = names[self.language]
+        return name if service == code else self("level_of", service=name)
+
+    def place(self, pointer: str) -> str:
+        """The field that a pointer points into; one that has no name is shown as it is."""
+        named = [FIELDS[each] for each in pointer.split("/") if each in FIELDS]
+        return named[-1][self.language] if named else pointer
+
+    def digits(self, count: int) -> str:
+        """The keys that choose one of so many."""
+        return "1" if count == 1 else f"1\N{EN DASH}{min(count, 9)}"
+
     def money(self, money: Money | None) -> str:
         """An amount, as it is written here."""
         if money is None:
@@ -73,8 +97,12 @@ class Words:
         return EVENTS[kind][self.language] if kind in EVENTS else kind
 
     def at(self, moment: datetime | None) -> str:
-        """A moment, in Brussels."""
-        return format_datetime(moment, "short", tzinfo=BRUSSELS, locale=self._locale) if moment else NOTHING
+        """A moment, in Brussels, with its zone."""
+        if moment is None:
+            return NOTHING
+        zone = moment.astimezone(BRUSSELS).tzname() or ""
+        zone = GERMAN_ZONES.get(zone, zone) if self.language == "de" else zone
+        return f"{format_datetime(moment, 'short', tzinfo=BRUSSELS, locale=self._locale)}\N{NO-BREAK SPACE}{zone}"
 
     def due(self, due_at: datetime, now: datetime) -> str:
         """How long there is still time, or how long not any more."""
@@ -94,7 +122,9 @@ class Words:
             return self._record(value)
         if isinstance(value, list | tuple) and value:
             return ", ".join(map(self.value, value))
-        return str(value) if value not in (None, "", [], ()) else NOTHING
+        if isinstance(value, str) and _MOMENT.fullmatch(value):
+            return self.at(datetime.fromisoformat(value))
+        return self.thing(str(value)) if value not in (None, "", [], ()) else NOTHING
 
     def _record(self, record: dict[str, Any]) -> str:
         match record:
@@ -102,6 +132,8 @@ class Words:
                 return self.money(Money(amount=amount, currency=currency))
             case {"kind": str(), "reference": str(), "sha256": str()}:
                 return self.evidence(Evidence(**record))
+            case {"from": str(start), "until": str(end)}:
+                return f"{self.value(start)} \N{EN DASH} {self.value(end)}"
             case {"monthly": monthly, "months": months}:
                 return f"{self.value(monthly)} \N{MULTIPLICATION SIGN} {months} {self('months')}"
             case _:

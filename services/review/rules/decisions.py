@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, get_args
@@ -10,7 +11,9 @@ from contracts.case_v1 import CaseDecided, Corrections, Decision, DecisionRefuse
 from contracts.event import Data
 from contracts.money import Money
 from contracts.order_v1 import Discrepancy, Order
-from services.review.rules.cases import Case, Change, Made, Question, State
+from contracts.subscription_v1 import judge_removals
+from contracts.things import THINGS
+from services.review.rules.cases import Case, Change, Made, Question, State, unique
 
 DECISIONS: tuple[Decision, ...] = get_args(Decision)
 
@@ -29,6 +32,9 @@ RESOLVES: dict[Decision, frozenset[str]] = {
 
 
 MONTHS_OF_A_YEAR = 12
+REMOVALS = "/removals"
+ABOUT_THE_OFFER = ("/offer", "/quote")
+NUMBER = re.compile(r"\+?\d{6,15}")
 INTAKE = "intake"
 BILLING = "billing"
 
@@ -127,6 +133,54 @@ def changes(order: Order, corrections: Corrections) -> tuple[Change, ...]:
         for path, before, after in compared
         if after is not None and after != before
     )
+
+
+def removable(case: Case, order: Order) -> tuple[str, ...]:
+    """What a removal may name: what the order takes away, as far as its case says, and whatever has a name of its own.
+
+    Beside these any level and any telephone number.
+    """
+    said = {each.code: each for each in case.discrepancies if each.path == REMOVALS}
+    excess = said["removals.excess"].given if "removals.excess" in said else []
+    lost = [name for each in said.values() for name in _names(each.expected)]
+    return unique([*lost, *(name for name in order.removals if name not in _names(excess)), *THINGS])
+
+
+def may_be_removed(name: str, case: Case, order: Order) -> bool:
+    """Whether there is such a removal: what nobody knows can only be a typing error."""
+    known = removable(case, order)
+    return name in known or name.removeprefix("level:") in known or bool(NUMBER.fullmatch(name))
+
+
+def taken_away(case: Case, order: Order) -> tuple[str, ...] | None:
+    """What an order takes away, as its last judgement said it; None where that did not come so far."""
+    said = {each.code: each for each in case.discrepancies if each.path == REMOVALS}
+    if "removals.excess" in said:
+        return _names(said["removals.excess"].expected)
+    if "services.lost" in said:
+        return (*_names(said["services.lost"].given), *_names(said["services.lost"].expected))
+    return order.removals if order.price else None
+
+
+def foreseen(case: Case, order: Order, corrections: Corrections) -> tuple[Discrepancy, ...]:
+    """What the gate would still find in an order that is put right, as far as its case tells; intake judges it anew."""
+    offer = corrections.offer not in (None, order.offer_code)
+    settled = {
+        "agent.unknown": corrections.agent not in (None, order.agent),
+        "evidence.missing": corrections.evidence is not None,
+        "evidence.reused": corrections.evidence is not None,
+    }
+    left = [
+        each
+        for each in case.discrepancies
+        if each.code in case.codes
+        and not settled.get(each.code)
+        and each.path != REMOVALS
+        and not (offer and each.path.startswith(ABOUT_THE_OFFER))
+    ]
+    gone = None if offer else taken_away(case, order)
+    removals = order.removals if corrections.removals is None else corrections.removals
+    return (*left, *(judge_removals(gone, removals, INTAKE) if gone is not None else ()))
 
 
 def needs_approval(case: Case, decision: Decision, above_minor: int) -> bool:
@@ -241,6 +295,10 @@ def _for_price(case: Case, decision: Decision, codes: Sequence[str]) -> Unfit | 
     if left or any(each.decision == "apply_published_price" for each in case.decisions):
         return _unfit("whole-quote", "a quote is honoured as a whole, with all its codes", "/codes")
     return None
+
+
+def _names(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - a discrepancy's value may be anything
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
 
 
 def _monthly_difference(case: Case) -> int:
