@@ -121,8 +121,8 @@ async def test_a_fault_of_a_value_that_is_one_of_a_list_names_the_list(desk: Des
     details = {each["pointer"]: each["detail"] for each in answer.json()["errors"]}
     assert set(details) == {"/decision", "/codes/1", "/corrections/removals/0"}
     assert "honour_quote, apply_published_price, ask_partner" in details["/decision"]
-    assert "(services.lost)" in details["/codes/1"]
-    assert "(internet, tv, tv-bouquet" in details["/corrections/removals/0"]
+    assert "allowed: services.lost" in details["/codes/1"]
+    assert "allowed: internet, tv, tv-bouquet" in details["/corrections/removals/0"]
     [searched] = (await desk.get("/v1/cases", state="lost")).json()["errors"]
     assert "open, awaiting_partner, awaiting_approval" in searched["detail"]
 

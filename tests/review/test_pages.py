@@ -385,7 +385,7 @@ async def test_a_preview_says_what_the_gate_would_still_find_and_refuses_what_ca
                 step=step,
             )
             assert (wrong.status_code, "Schrappingen: deze schrapping is onbekend" in wrong.text) == (422, True)
-            assert "(tv, decoder, internet," in wrong.text
+            assert "toegestaan: tv, decoder, internet," in wrong.text
         long = await sent(client, path, f"{path}/decision", agent="a" * 101, step="preview")
         assert long.status_code == 422
     assert (await desk.case(case_id))["state"] == "open"

@@ -41,15 +41,15 @@ def _case(info: ValidationInfo) -> Case:
 def _removable(name: str, info: ValidationInfo) -> str:
     order: Order | None = (info.context or {}).get("order")
     if order is not None and not decisions.may_be_removed(name, _case(info), order):
-        allowed = {"expected": repr(decisions.removable(_case(info), order))}
-        raise PydanticCustomError("removal.unknown", "no such removal", allowed)
+        known = {"known": repr(decisions.removable(_case(info), order))}
+        raise PydanticCustomError("removal.unknown", "such a removal is none of {known}", known)
     return name
 
 
 def _of_the_case(code: str, info: ValidationInfo) -> str:
     case = _case(info)
     if code not in case.codes:
-        raise PydanticCustomError("code.unknown", "the case has no such code", {"expected": repr(case.codes)})
+        raise PydanticCustomError("code.unknown", "the case has only {codes}", {"codes": repr(case.codes)})
     return code
 
 
@@ -184,11 +184,7 @@ def _read(form: type[Read], body: dict[str, Any], language: str, **context: Any)
         return form.model_validate(body, context=context)
     except ValidationError as error:
         faults = [
-            dict(
-                translated(
-                    _pointer(each["loc"]), each["type"], each["msg"], language, each.get("ctx", {}).get("expected")
-                )
-            )
+            dict(translated(_pointer(each["loc"]), each["type"], each["msg"], language))
             for each in error.errors(include_url=False, include_input=False)
         ]
         raise Problem(422, "request.invalid", f"{len(faults)} faults", errors=faults) from error
