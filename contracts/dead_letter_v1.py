@@ -12,12 +12,17 @@ from contracts.order_v1 import Discrepancy
 
 
 class DiscrepancyFound(Event, type="discrepancy.found.v1"):
-    """One judgement found discrepancies: it opens one case, whose id is the id of this event.
+    """One judgement found discrepancies, an event never came, or a job gave up: it opens one case, `case_id`.
 
-    `honourable` and `published` are the monthly amounts a reviewer chooses between, where there are any.
+    `order_id`, `subscription_id`, `customer_id`, `partner` and `agent` say what it is about, as far as that is known.
+    `published_monthly` and `quoted_monthly` are the monthly totals that a reviewer chooses between, where a price was
+    judged; `quoted_monthly` is the lowest where several were told. `service` is the one whose job gave up: it carries
+    out the decision, as for a message that it dead-lettered. Where a subscription is named, `case_id` is the id of this
+    event.
     """
 
     case_id: str
+    service: str | None = None
     order_id: str | None = None
     subscription_id: str | None = None
     customer_id: str | None = None
@@ -68,7 +73,10 @@ class MessageDeadLettered(Event, type="message.dead-lettered.v1"):
 
 
 class MessageReleased(Event, type="message.released.v1"):
-    """A service carried out the decision about a message that it had dead-lettered: handled now, or set aside."""
+    """A service carried out the decision about a message that it had dead-lettered: handled now, or set aside.
+
+    A job that gave up is `handled` when it is set going again; should it give up once more, that is a case of its own.
+    """
 
     case_id: str
     service: str

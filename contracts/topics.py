@@ -31,7 +31,10 @@ SERVICES = ("catalogue", "intake", "provisioning", "billing", "notification", "r
 
 @dataclass(frozen=True)
 class Topic:
-    """One Kafka topic. `consumers` says which service consumes which events of it."""
+    """One Kafka topic. `consumers` says which service consumes which events of it.
+
+    `by_subscription`: the key of each of its events is a subscription's id.
+    """
 
     name: str
     writers: tuple[str, ...]
@@ -39,6 +42,7 @@ class Topic:
     consumers: dict[str, tuple[type[Event], ...]]
     retention_ms: int = FOR_EVER
     compacted: bool = False
+    by_subscription: bool = True
     max_message_bytes: int = MEBIBYTE
     partitions: int = field(default=PARTITIONS)
 
@@ -57,6 +61,7 @@ TOPICS = (
         name="offers",
         writers=("catalogue",),
         events=(offer_v1.OfferPublished, offer_v1.OfferWithdrawn, offer_v2.OfferWithdrawn),
+        by_subscription=False,
         consumers={
             "intake": (offer_v1.OfferPublished, offer_v1.OfferWithdrawn),
             "provisioning": (offer_v1.OfferPublished, offer_v2.OfferWithdrawn),
@@ -68,6 +73,7 @@ TOPICS = (
         name="customers",
         writers=("intake",),
         events=(customer_v1.CustomerRecorded,),
+        by_subscription=False,
         consumers={"notification": (customer_v1.CustomerRecorded,)},
         compacted=True,
     ),
@@ -156,6 +162,7 @@ TOPICS = (
         name="cases",
         writers=("review",),
         events=(case_v1.CaseOpened, case_v1.CaseDecided, case_v1.DecisionRefused, case_v1.CaseClosed),
+        by_subscription=False,
         consumers=dict.fromkeys(SERVICES, (case_v1.CaseDecided,)),
     ),
     Topic(
@@ -166,6 +173,7 @@ TOPICS = (
             dead_letter_v1.MessageDeadLettered,
             dead_letter_v1.MessageReleased,
         ),
+        by_subscription=False,
         consumers={
             "review": (
                 dead_letter_v1.DiscrepancyFound,

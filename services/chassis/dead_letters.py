@@ -19,14 +19,15 @@ from contracts.case_v1 import CaseDecided
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered, MessageReleased, RawHeader
 from contracts.event import Event, Headers
 from contracts.order_v1 import Discrepancy
-from contracts.topics import BY_EVENT
+from contracts.topics import BY_EVENT, BY_NAME
 from services.chassis import outbox, telemetry
 from services.chassis.cause import Cause
 from services.chassis.clock import Clock
 from services.chassis.connections import Connection
-from services.chassis.database import ConsumerState, DeadLetter, ParkedKey
+from services.chassis.database import ConsumerState, DeadLetter, JobRow, ParkedKey
 from services.chassis.ids import derived_id, sha256
 from services.chassis.job import Job
+from services.chassis.rows import changed
 from services.chassis.transaction import Transaction, UnitOfWork
 
 WINDOW = timedelta(minutes=1)
@@ -77,7 +78,7 @@ class Record:
 
 
 class ReleaseQueue(Job):
-    """Carry out a decision about a dead letter, then let go what waits behind it."""
+    """Carry out a decision about a dead letter, then let go what waits behind it; or about a job that gave up."""
 
     name: ClassVar[str] = "chassis.release-queue"
     case_id: str
@@ -204,18 +205,49 @@ def _fitting(letter: MessageDeadLettered, record: Record) -> MessageDeadLettered
 
 
 def missing(tx: Transaction, topic: str, key: str, *, after: int, found: int) -> None:
-    """Report events that never came; what came after them is handled all the same."""
+    """Report events that never came; what came after them is handled all the same.
+
+    The path names topic and key; only a key that is a subscription's id is said to be one.
+    """
     gap = Discrepancy(
         code="message.missing", path=f"/{topic}/{key}", expected=after + 1, given=found, stage=tx.unit.service
     )
+    subscription_id = key if BY_NAME[topic].by_subscription else None
     case_id = tx.next_id(DiscrepancyFound, key)
-    tx.publish(DiscrepancyFound(case_id=case_id, subscription_id=key, discrepancies=(gap,)))
+    tx.publish(DiscrepancyFound(case_id=case_id, subscription_id=subscription_id, discrepancies=(gap,)))
 
 
-def job_failed(tx: Transaction, name: str, error: str) -> None:
+def job_failed(tx: Transaction, row: JobRow, error: str) -> None:
     """Report a job that failed in every attempt: nobody else would tell that what it was for does not happen."""
-    fault = Discrepancy(code="message.unhandled", path=f"/jobs/{name}", given=_text(error[:500]), stage=tx.unit.service)
-    tx.publish(DiscrepancyFound(case_id=tx.same_id("job-failed"), discrepancies=(fault,)))
+    service = tx.unit.service
+    fault = Discrepancy(code="message.unhandled", path=f"/jobs/{row.name}", given=_text(error[:500]), stage=service)
+    case_id = _case_of_job(service, row)
+    tx.publish(DiscrepancyFound(case_id=case_id, service=service, discrepancies=(fault,)))
+
+
+def _case_of_job(service: str, row: JobRow) -> str:
+    """One case each time that a job gives up: what a reviewer decided is about that time only.
+
+    `not_before` tells them apart: it is real time, and stays as it is while the job has failed.
+    """
+    return derived_id("job-failed", service, row.id, row.not_before)
+
+
+async def release_job(decided: ReleaseQueue, tx: Transaction) -> bool:
+    """Set a job that gave up going again, from its first attempt, or end it; returns whether the case is about one."""
+    gave_up = await tx.select(JobRow, select(JobRow).where(col(JobRow.failed_at).is_not(None)))
+    for each in gave_up:
+        row = await tx.get(JobRow, each.id) if _is_about(decided, each, tx) else None
+        if row is not None and _is_about(decided, row, tx):  # as it is now that it is locked
+            again = changed(row, failed_at=None, attempts=0, not_before=tx.unit.clock.real())
+            tx.delete(row) if decided.decision == "set_aside" else tx.put(again)
+            tx.publish(released(decided.case_id, tx.unit.service, decided.decision))
+            return True
+    return False
+
+
+def _is_about(decided: ReleaseQueue, row: JobRow, tx: Transaction) -> bool:
+    return row.failed_at is not None and _case_of_job(tx.unit.service, row) == decided.case_id
 
 
 def is_decision(event: Event | None) -> bool:
@@ -224,7 +256,7 @@ def is_decision(event: Event | None) -> bool:
 
 
 def carry_out(decided: Event, tx: Transaction) -> bool:
-    """Schedule the release, if the decision is about a dead letter of this service."""
+    """Schedule the release, if the decision is about a dead letter or a job of this service."""
     if not isinstance(decided, CaseDecided):
         return False
     mine = decided.decision in TECHNICAL_DECISIONS and tx.unit.service in decided.services
@@ -241,7 +273,7 @@ async def recent_failures(connection: Connection, clock: Clock) -> int:
 
 
 def released(case_id: str, service: str, decision: str | None) -> MessageReleased:
-    """Say that the decision about a dead letter was carried out here."""
+    """Say that the decision about a dead letter, or a job that gave up, was carried out here."""
     return MessageReleased(
         case_id=case_id, service=service, outcome="set-aside" if decision == "set_aside" else "handled"
     )

@@ -21,6 +21,7 @@ from services.chassis.connections import Connection, Connections
 from services.chassis.database import JobRow, is_infrastructure
 from services.chassis.group import Group
 from services.chassis.job import GaveUp, Job, TryAgainError
+from services.chassis.rows import changed
 from services.chassis.settings import Settings
 from services.chassis.transaction import Place, Transaction
 
@@ -169,7 +170,7 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        mine = update(JobRow).where(col(JobRow.id).in_(cut))
+        mine = update(JobRow).where(col(JobRow.id).in_(cut), col(JobRow.failed_at).is_(None))
         try:
             async with self._connections.use() as connection:
                 await connection.execute(mine.values(not_before=self._clock.real()))
@@ -243,7 +244,7 @@ class Worker:
         async def put_back(tx: Transaction) -> None:
             await tx.unit.connection.execute(update(JobRow).where(col(JobRow.id) == row.id).values(**values))
             if "failed_at" in values:
-                dead_letters.job_failed(tx, row.name, error)
+                dead_letters.job_failed(tx, changed(row, **values), error)
 
         try:
             await self._group.do(put_back, Cause(row.id, "job", attempt=row.attempts))

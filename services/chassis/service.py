@@ -67,7 +67,7 @@ class Service:
         self.connections = Connections(self.engine)
         self.references = References()
         self.consumer = Consumer(name, settings, self.connections, handlers_in(handlers), self._begin)
-        release = job(dead_letters.ReleaseQueue)(functools.partial(self.consumer.release))
+        release = job(dead_letters.ReleaseQueue)(functools.partial(self._release))
         job_handlers: dict[str, Callable[..., Any]] = {dead_letters.ReleaseQueue.name: release, **_jobs(handlers)}
         self.relay = Relay(settings, self.connections, self.clock)
         self._doors = Group(self.connections, self._begin, self._committed)
@@ -165,6 +165,11 @@ class Service:
     def _committed(self, committed: Committed) -> None:
         self.relay.committed(committed.messages)
         self.worker.committed(committed.jobs)
+
+    async def _release(self, decided: dead_letters.ReleaseQueue, tx: Transaction) -> None:
+        """Carry out a decision about what failed here: a job that gave up, or a record."""
+        if not await dead_letters.release_job(decided, tx):
+            await self.consumer.release(decided, tx)
 
     async def transact(
         self, work: Callable[[Transaction], Awaitable[Result]], cause: Cause, reads: Sequence[Place] = ()

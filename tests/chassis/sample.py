@@ -19,6 +19,7 @@ from contracts.topics import consumed_by
 from services.chassis.connections import Connections
 from services.chassis.consuming import consumes
 from services.chassis.database import DeadLetter, ParkedKey
+from services.chassis.job import Job, job
 from services.chassis.rows import Row
 from services.chassis.service import Service
 from services.chassis.transaction import Transaction
@@ -113,6 +114,40 @@ class Notes:
             return [answer(event)]
 
         self.handlers = handlers(note)
+
+
+class Later(Job):
+    """Say later that an order was cancelled."""
+
+    name: ClassVar[str] = "tests.later"
+    order_id: str
+
+
+def scheduling(*planned: tuple[Job, dict[str, Any]]) -> Any:
+    """A handler that schedules jobs."""
+
+    @consumes(OrderConfirmed)
+    async def schedule(_event: OrderConfirmed, tx: Transaction) -> None:
+        for each, when in planned:
+            tx.schedule(each, **when)
+
+    return schedule
+
+
+class Broken:
+    """A job that cannot be done until `mended`; one scheduled by every confirmed order."""
+
+    def __init__(self) -> None:
+        self.mended, self.runs = False, 0
+
+        @job(Later)
+        async def try_(payload: Later, _tx: Transaction) -> list[ChangeCancelled]:
+            self.runs += 1
+            if not self.mended:
+                raise RuntimeError(f"{payload.order_id} cannot be done")
+            return [answer(confirmed(payload.order_id))]
+
+        self.handlers = handlers(scheduling((Later(order_id="o1"), {})), try_)
 
 
 @consumes(OrderConfirmed)

@@ -11,6 +11,7 @@ from faststream import AckPolicy
 from sqlalchemy import insert
 
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered
+from contracts.offer_v2 import OfferWithdrawn
 from contracts.order_v1 import Discrepancy, OrderCompleted, OrderConfirmed
 from contracts.subscription_v1 import ChangeCancelled
 from services.chassis import telemetry
@@ -32,7 +33,7 @@ from tests.chassis.sample import (
     things,
     with_things,
 )
-from tests.harness import MovableClock, Publish, RunService, Topics, door, eventually
+from tests.harness import START, MovableClock, Publish, RunService, Topics, door, eventually
 
 GOOD = confirmed("good").to_value()
 TYPE = OrderConfirmed.type
@@ -264,6 +265,19 @@ async def test_a_gap_is_reported_and_the_event_after_it_handled(
     assert other.discrepancies[0].code == "services.lost"
     assert [each.event.case_id for each in found] == [each.envelope.id for each in found]
     assert gap.case_id != other.case_id
+
+
+async def test_a_gap_in_what_is_keyed_by_an_offer_names_no_subscription(
+    run_service: RunService, publish: Publish, read_topic: Topics
+) -> None:
+    withdrawn = OfferWithdrawn(code="TRIO", versions=(1,), withdrawn_at=START)
+    async with run_service(NAME, handlers()):
+        publish.envelope(withdrawn)
+        await publish(withdrawn)
+        (gap,) = await eventually(lambda: read_topic.events("dead-letters"))
+    assert isinstance(gap, DiscrepancyFound)
+    assert [(each.code, each.path) for each in gap.discrepancies] == [("message.missing", "/offers/TRIO")]
+    assert (gap.subscription_id, gap.key) == (None, gap.case_id)
 
 
 async def test_more_failures_than_a_minute_may_bring_stop_the_consumer_until_it_is_resumed(

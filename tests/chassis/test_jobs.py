@@ -11,25 +11,17 @@ from typing import Any, ClassVar
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from contracts.order_v1 import OrderConfirmed
+from contracts.dead_letter_v1 import DiscrepancyFound, MessageReleased
 from contracts.subscription_v1 import ChangeCancelled
 from services.chassis import jobs as worker
 from services.chassis.cause import Cause
-from services.chassis.consuming import consumes
 from services.chassis.database import JobRow
 from services.chassis.job import GaveUp, Job, TryAgainError, job
 from services.chassis.service import Service
 from services.chassis.transaction import Transaction
-from tests.chassis.sample import NAME, answer, confirmed, handlers, orders
+from tests.chassis.sample import NAME, Broken, Later, answer, confirmed, decided, handlers, orders, scheduling
 from tests.chassis.test_delivery import at_least
 from tests.harness import MovableClock, Publish, RunService, Topics, eventually
-
-
-class Later(Job):
-    """Say later that an order was cancelled."""
-
-    name: ClassVar[str] = "tests.later"
-    order_id: str
 
 
 class Call(Job):
@@ -43,17 +35,6 @@ class Call(Job):
 async def say(payload: Later, _tx: Transaction) -> list[ChangeCancelled]:
     """Publish the answer."""
     return [answer(confirmed(payload.order_id))]
-
-
-def scheduling(*planned: tuple[Job, dict[str, Any]]) -> Any:
-    """A handler that schedules jobs."""
-
-    @consumes(OrderConfirmed)
-    async def schedule(_event: OrderConfirmed, tx: Transaction) -> None:
-        for each, when in planned:
-            tx.schedule(each, **when)
-
-    return schedule
 
 
 class Outside:
@@ -237,3 +218,58 @@ async def nothing_left(service: Service) -> bool:
     """Whether all jobs are done."""
     async with service.engine.connect() as connection:
         return await connection.scalar(select(col(JobRow.id))) is None
+
+
+async def gave_up(read_topic: Topics, nth: int = 1) -> DiscrepancyFound:
+    """The nth case of a job that gave up."""
+
+    async def told() -> list[Any]:
+        found = [each for each in await read_topic.events("dead-letters") if isinstance(each, DiscrepancyFound)]
+        return found if len(found) >= nth else []
+
+    found: DiscrepancyFound = (await eventually(told))[nth - 1]
+    return found
+
+
+async def released(read_topic: Topics) -> list[tuple[str, str, str]]:
+    """What services said that they did about cases."""
+    events = await read_topic.events("dead-letters")
+    return [(each.case_id, each.service, each.outcome) for each in events if isinstance(each, MessageReleased)]
+
+
+async def test_a_job_that_gave_up_is_a_case_and_runs_again_from_its_first_attempt_when_it_is_sent_again(
+    run_service: RunService, publish: Publish, read_topic: Topics
+) -> None:
+    broken = Broken()
+    async with run_service(NAME, broken.handlers, job_attempts=1) as service:
+        await publish(confirmed("o1"))
+        first = await gave_up(read_topic)
+        assert (first.service, first.discrepancies[0].path) == (NAME, "/jobs/tests.later")
+        await publish(decided(first.case_id, "send_again"))
+        second = await gave_up(read_topic, 2)  # it was tried as often as at first, and is a case of its own
+        assert second.case_id != first.case_id
+        assert broken.runs == 2 * worker.FAULTS_PER_ATTEMPT
+        broken.mended = True
+        await publish(decided(first.case_id, "send_again"))  # an old decision about an old case
+        await publish(decided(second.case_id, "send_again", service="billing"))  # another service's
+        await publish(decided(second.case_id, "send_again"))
+        assert orders(await eventually(lambda: read_topic("subscriptions"))) == ["o1"]
+        await eventually(lambda: nothing_left(service))
+        assert broken.runs == 2 * worker.FAULTS_PER_ATTEMPT + 1
+        assert await released(read_topic) == [(each.case_id, NAME, "handled") for each in (first, second)]
+
+
+async def test_a_job_that_gave_up_is_ended_when_it_is_set_aside(
+    run_service: RunService, publish: Publish, read_topic: Topics
+) -> None:
+    broken = Broken()
+    async with run_service(NAME, broken.handlers, job_attempts=1) as service:
+        await publish(confirmed("o1"))
+        case = await gave_up(read_topic)
+        broken.mended = True
+        await publish(decided(case.case_id, "set_aside"))
+        await eventually(lambda: nothing_left(service))
+        assert (await service.readiness())["jobs"]["failed"] == 0
+        assert await eventually(lambda: released(read_topic)) == [(case.case_id, NAME, "set-aside")]
+        assert broken.runs == worker.FAULTS_PER_ATTEMPT
+        assert await read_topic("subscriptions") == []

@@ -14,7 +14,7 @@ import pytest
 
 from contracts.case_v1 import CaseDecided
 from contracts.event import Event
-from contracts.topics import BY_EVENT, SERVICES, TOPICS, consumed_by
+from contracts.topics import BY_EVENT, SERVICES, TOPICS, Topic, consumed_by
 
 ROOT = Path(__file__).parents[2]
 WITH_HANDLERS = [service for service in SERVICES if (ROOT / "services" / service / "handlers.py").exists()]
@@ -93,3 +93,9 @@ def _not_yet() -> set[str]:
 
 def test_only_the_map_says_who_may_write_a_topic() -> None:
     assert [topic.name for topic in TOPICS if len(topic.writers) != 1] == ["dead-letters"]
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+def test_the_map_says_truly_whether_a_topic_is_keyed_by_subscription(topic: Topic) -> None:
+    keyed = {inspect.getdoc(event.key) == "The subscription's id." for event in topic.events}
+    assert keyed == {topic.by_subscription}

@@ -187,7 +187,7 @@ async def test_a_case_says_what_each_decision_will_do_before_it_is_taken(desk: D
         order.partner_reference,
     ):
         assert said in page, said
-    assert "billing: the message is handled again" in technical
+    assert "billing: what failed (message or job) is done again" in technical
     assert "{not json" in technical
     assert "orders/3/41" in technical
     assert "Reject: no order waits for this case" in technical

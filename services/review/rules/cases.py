@@ -90,7 +90,7 @@ class Question(Data):
 
 
 class Failure(Data):
-    """One service's failure on a message, until it says what became of it (`released`)."""
+    """One service's failure on a message or in a job, until it says what became of it (`released`)."""
 
     service: str
     code: str
@@ -154,6 +154,11 @@ class Case(Data):
 def opened(found: DiscrepancyFound, now: datetime) -> Case:
     """Open the case of a judgement."""
     codes = unique(each.code for each in found.discrepancies)
+    failures = [
+        Failure(service=found.service, code=each.code, reason=str(each.given), attempt=1, failed_at=now)
+        for each in found.discrepancies
+        if found.service is not None
+    ]
     return Case(
         id=found.case_id,
         codes=codes,
@@ -165,6 +170,7 @@ def opened(found: DiscrepancyFound, now: datetime) -> Case:
         partner=found.partner,
         agent=found.agent,
         discrepancies=found.discrepancies,
+        failures=tuple(failures),
         published_monthly=found.published_monthly,
         quoted_monthly=found.quoted_monthly,
     )
