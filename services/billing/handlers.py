@@ -58,14 +58,18 @@ async def withdraw_offer(event: OfferWithdrawn, tx: Transaction) -> None:
 async def start_charges(
     event: SubscriptionChanged, tx: Transaction
 ) -> list[ChargesStarted | ChargeHeld | DiscrepancyFound]:
-    """Charge what the customer has now at the published or the decided price, or hold it; each version once."""
+    """Charge what the customer has now at the published or the decided price, or hold it; each version once.
+
+    A version that is held stays to be decided: later ones wait behind it, and follow once it is charged.
+    """
     now = event.subscription
     row = await tx.get(SubscriptionRow, now.id)
     if row is not None and rules.came_before(event, row.version, row.held):
         return []
     row = row or SubscriptionRow(id=now.id, customer_id=now.customer_id, version=now.version)
     tries = round(settings.late_offer_wait / AGAIN_REAL_SECONDS)
-    return await _in_turn(event, changed(row, version=now.version, held=None), tries, tx)
+    held = None if rules.is_held(event, row.held) else row.held
+    return await _settle(event, changed(row, version=max(row.version, now.version), held=held), tries, tx)
 
 
 @job(ChargeLater)
@@ -74,7 +78,7 @@ async def charge_later(again: ChargeLater, tx: Transaction) -> list[ChargesStart
     row = await tx.get(SubscriptionRow, again.event.subscription.id)
     if row is None or again.event.subscription.version not in row.waiting:
         return []
-    return await _in_turn(again.event, row, again.tries, tx)
+    return await _settle(again.event, row, again.tries, tx)
 
 
 @job(ChargeMonth)
@@ -120,16 +124,32 @@ async def hold_commission(event: OrderCompleted, tx: Transaction) -> list[Commis
     ]
 
 
+async def _settle(
+    event: SubscriptionChanged, row: SubscriptionRow, tries: int, tx: Transaction
+) -> list[ChargesStarted | ChargeHeld | DiscrepancyFound]:
+    """Judge a version, and after it those that waited for it to be decided."""
+    said = await _in_turn(event, row, tries, tx)
+    now = await tx.get(SubscriptionRow, row.id)
+    if now is None or now.held is not None or not now.behind:
+        return said
+    following, *later = now.behind
+    return [*said, *await _settle(following, changed(now, behind=tuple(later)), tries, tx)]
+
+
 async def _in_turn(
     event: SubscriptionChanged, row: SubscriptionRow, tries: int, tx: Transaction
 ) -> list[ChargesStarted | ChargeHeld | DiscrepancyFound]:
     """Judge a version when those before it are settled and its offer is here, or no longer waited for."""
     version = event.subscription.version
-    behind = any(each < version for each in row.waiting)
+    if row.held is not None:
+        behind = sorted((*row.behind, event), key=lambda each: each.subscription.version)
+        tx.put(changed(row, behind=tuple(behind), waiting=tuple(each for each in row.waiting if each != version)))
+        return []
+    stands_behind = any(each < version for each in row.waiting)
     versions = await store.publications(tx, rules.offer_code(event))
-    if behind or (tries > 0 and rules.is_late(event, versions)):
+    if stands_behind or (tries > 0 and rules.is_late(event, versions)):
         tx.put(changed(row, waiting=tuple(sorted({*row.waiting, version}))))
-        tx.schedule(ChargeLater(event=event, tries=tries if behind else tries - 1), wait=AGAIN_REAL_SECONDS)
+        tx.schedule(ChargeLater(event=event, tries=tries if stands_behind else tries - 1), wait=AGAIN_REAL_SECONDS)
         return []
     row = changed(row, waiting=tuple(each for each in row.waiting if each != version))
     decision = rules.decide(event, versions, row.history)

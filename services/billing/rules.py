@@ -18,7 +18,6 @@ from contracts.subscription_v1 import SubscriptionChanged
 
 VAT_PART, VAT_WHOLE = 21, 121  # of a tax-inclusive amount, at 21 %
 
-
 Kind = Literal["monthly", "credit", "one-off"]
 
 
@@ -83,16 +82,16 @@ class Started:
 
 def came_before(event: SubscriptionChanged, last: int, held: Order | None) -> bool:
     """Whether a version is old news; one that is held comes again once its order was decided, and is judged anew."""
-    version = event.subscription.version
-    decided = held is not None and event.order is not None and event.order != held
-    return version < last or (version == last and not decided)
+    return event.subscription.version <= last and not (is_held(event, held) and event.order != held)
+
+
+def is_held(event: SubscriptionChanged, held: Order | None) -> bool:
+    """Whether a version is the one that is held; it is said again under its order's id."""
+    return held is not None and event.order is not None and event.order.id == held.id
 
 
 def wanted_offer(event: SubscriptionChanged) -> OfferRef | None:
-    """The version that the price is to be found in; None where nothing is to be priced.
-
-    Raises ReversalNotChargedError.
-    """
+    """The version that the price is found in; None where nothing is priced. Raises ReversalNotChargedError."""
     order = event.order
     if order is None:
         return event.subscription.offer

@@ -15,6 +15,7 @@ from contracts.invoice_v1 import Month
 from contracts.money import Money
 from contracts.offer_v1 import Offer, OfferWithdrawn, Publication
 from contracts.order_v1 import Order
+from contracts.subscription_v1 import SubscriptionChanged
 from services.billing.rules import Entry, Line, Rate
 from services.chassis.database import Json, moment
 from services.chassis.rows import Row, changed
@@ -41,7 +42,8 @@ class SubscriptionRow(Table, table=True):
     """What is charged for one subscription, and how far its events were handled.
 
     `version` is the last one that came, `waiting` those that wait for an offer or behind one that does, `held` the
-    order that this version is not charged for. `charged` is the last month with a monthly line, `lines` counts all.
+    order whose version is not charged until that is decided, `behind` the later versions that wait for it, in order.
+    `charged` is the last month with a monthly line, `lines` counts all.
     """
 
     __tablename__: ClassVar[str] = "subscription"
@@ -50,6 +52,9 @@ class SubscriptionRow(Table, table=True):
     version: int
     waiting: tuple[int, ...] = Field(default=(), sa_column=Column(Json(tuple[int, ...]), nullable=False))
     held: Order | None = Field(default=None, sa_column=Column(Json(Order)))
+    behind: tuple[SubscriptionChanged, ...] = Field(
+        default=(), sa_column=Column(Json(tuple[SubscriptionChanged, ...]), nullable=False)
+    )
     history: tuple[Entry, ...] = Field(default=(), sa_column=Column(Json(tuple[Entry, ...]), nullable=False))
     charged: Month | None = None
     lines: int = 0

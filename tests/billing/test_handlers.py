@@ -17,6 +17,7 @@ from contracts.event import Event
 from contracts.invoice_v1 import Charge, ChargeHeld, ChargesStarted
 from contracts.offer_v1 import OfferWithdrawn
 from contracts.order_v1 import Discrepancy, OrderCompleted, Quote
+from contracts.subscription_v1 import SubscriptionChanged
 from services.billing import api, handlers
 from services.billing.settings import settings
 from services.chassis.service import Service
@@ -221,12 +222,12 @@ async def test_a_version_waits_behind_an_older_one_though_its_own_offer_is_here(
     assert await read_topic("dead-letters", SUB) == []
 
 
-async def settled_except_jobs(billing: Service) -> None:
-    """Both versions wait in the database."""
+async def settled_except_jobs(billing: Service, versions: int = 2) -> None:
+    """So many versions wait in the database."""
 
     async def waiting() -> bool:
         state = await billing.readiness()
-        return (state["consumer"]["lag"], state["jobs"]["due"]) == (0, 2)
+        return (state["consumer"]["lag"], state["jobs"]["due"]) == (0, versions)
 
     await eventually(waiting)
 
@@ -255,8 +256,8 @@ async def test_what_was_sold_after_a_withdrawal_is_held_and_what_was_sold_before
     await said(read_topic, 1)
     await settled(billing)
     just_before = sales.SOLD_AT - timedelta(seconds=1)
-    await publish(changed(order()), changed(order(id="order-2", sold_at=just_before), version=3))
-    _, after, before = await said(read_topic, 3)
+    await publish(changed(order(id="order-2", sold_at=just_before)), changed(order(), version=3))
+    _, before, after = await said(read_topic, 3)
     assert isinstance(after, ChargeHeld)
     assert [(each.path, each.expected) for each in after.discrepancies] == [("/offer", "offer.not-on-sale")]
     assert isinstance(before, ChargesStarted)
@@ -353,3 +354,92 @@ async def test_a_commission_is_held_once_per_completed_order(
         ("order-1", "agent-17", 3500, "held"),
     ]
     assert shown["items"][0]["sold_at"] == "2026-11-20T13:57:00Z"
+
+
+# ------------------------------------------------------------------------------------- what is held stays to be decided
+
+
+def back_to_trio(version: int = 3, **parts: Any) -> SubscriptionChanged:
+    """A later order of the same subscription: TRIO again, 70.00 instead of 81.00."""
+    values: dict[str, Any] = {
+        "id": "order-2",
+        "offer_code": "TRIO",
+        "offer": TRIO.ref,
+        "quote": Quote(monthly_total=eur(7000)),
+        "price": price(7000, -1100),
+    }
+    return changed(order(**(values | parts)), version=version, in_place=TRIO.ref)
+
+
+def decided_later() -> SubscriptionChanged:
+    """The order that was held, with a recorded decision about its price."""
+    return changed(order(quote=Quote(monthly_change=eur(500)), decision=decided("apply_published_price")))
+
+
+async def test_a_held_version_is_not_forgotten_when_a_newer_one_comes(
+    desk: httpx.AsyncClient, billing: Service, publish: Publish, read_topic: Topics
+) -> None:
+    await with_trio(publish)
+    await publish(changed(order(quote=Quote(monthly_change=eur(500)))), back_to_trio())
+    held = (await said(read_topic, 2))[1]
+    assert isinstance(held, ChargeHeld)
+    await settled(billing)
+    assert len(await read_topic("invoices", SUB)) == 2  # the newer one waits
+    assert (await charges(desk))["in_force"]["amount"] == 7000
+    await publish(decided_later(), decided_later())
+    first, second = (await said(read_topic, 4))[2:]
+    assert isinstance(first, ChargesStarted)
+    assert isinstance(second, ChargesStarted)
+    assert [(each.order_id, each.subscription_version) for each in (first, second)] == [("order-1", 2), ("order-2", 3)]
+    await settled(billing)
+    assert len(await read_topic("invoices", SUB)) == 4
+    assert len(await read_topic("dead-letters", SUB)) == 1
+    shown = await charges(desk)
+    assert [each["charge"]["monthly"]["amount"] for each in shown["items"]] == [7000, 8100, 7000]
+
+
+async def test_a_version_that_waited_behind_a_held_one_is_judged_as_any_other(
+    billing: Service, publish: Publish, read_topic: Topics
+) -> None:
+    await with_trio(publish)
+    wrong = back_to_trio(quote=Quote(monthly_total=eur(6900)))
+    last = back_to_trio(4, id="order-3", offer_code="TRIO-MAX", offer=TRIO_MAX.ref)
+    await publish(changed(order(quote=Quote(monthly_change=eur(500)))), wrong, last)
+    await said(read_topic, 2)
+    await publish(decided_later())
+    started, held = (await said(read_topic, 4))[2:]
+    assert isinstance(started, ChargesStarted)
+    assert isinstance(held, ChargeHeld)
+    assert (started.order_id, held.order_id) == ("order-1", "order-2")
+    await settled(billing)
+    assert len(await read_topic("invoices", SUB)) == 4  # and the last one waits for the second
+
+
+async def test_a_decision_that_does_not_fit_leaves_the_version_held_and_the_newer_one_waiting(
+    billing: Service, publish: Publish, read_topic: Topics
+) -> None:
+    await with_trio(publish)
+    quote = Quote(monthly_change=eur(500))
+    await publish(changed(order(quote=quote)), back_to_trio())
+    above = changed(order(quote=quote, decision=decided("honour_quote", sales.honoured(8200))))
+    await publish(above)
+    again = (await said(read_topic, 3))[2]
+    assert isinstance(again, ChargeHeld)
+    assert again.order_id == "order-1"
+    await publish(decided_later())
+    assert [type(each) for each in (await said(read_topic, 5))[3:]] == [ChargesStarted, ChargesStarted]
+    await settled(billing)
+
+
+async def test_a_version_whose_offer_was_late_waits_behind_one_that_is_held_meanwhile(
+    billing: Service, publish: Publish, read_topic: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "late_offer_wait", 60)
+    await publish(sales.imported(), changed(order(quote=Quote(monthly_change=eur(500)))), back_to_trio())
+    await settled_except_jobs(billing, 3)
+    await publish(*sales.published(*OFFERS))
+    await said(read_topic, 2)
+    await settled(billing)
+    assert [type(each) for each in await read_topic.events("invoices", SUB)] == [ChargesStarted, ChargeHeld]
+    await publish(decided_later())
+    assert [type(each) for each in (await said(read_topic, 4))[2:]] == [ChargesStarted, ChargesStarted]

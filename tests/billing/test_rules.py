@@ -473,7 +473,8 @@ def test_a_held_version_is_news_again_only_once_its_order_was_decided() -> None:
     decided_since = order(decision=decided("apply_published_price"))
     assert rules.came_before(sales.changed(held), 2, held)
     assert not rules.came_before(sales.changed(decided_since), 2, held)
-    assert rules.came_before(sales.changed(decided_since), 3, held)
+    assert not rules.came_before(sales.changed(decided_since), 3, held)  # a newer one waits behind it
+    assert rules.came_before(sales.changed(order(id="order-2")), 3, held)
 
 
 # --- lines
