@@ -17,9 +17,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from contracts.topics import BY_NAME, SERVICES
-from services.local import audit as auditing
 from services.local import clock as moving
 from services.local import files, following, loading
+from services.local.audit import CHECKS
+from services.local.audit_running import audit as audit_of
 from services.local.demo import Demo, StoryBrokenError
 from services.local.doors import Doors, NotQuietError, StackNotFoundError
 from services.local.kafka import KafkaError
@@ -157,15 +158,15 @@ def audit(stack: StackFile = DEFAULT_STACK_FILE, as_json: AsJson = False) -> Non
 
 
 def _audit(description: dict[str, Any], *, as_json: bool) -> int:
-    calls = httpx.get(f"{description['network']['url']}/calls", timeout=30).json()
-    evidence = auditing.gather(description, calls["items"] if isinstance(calls, dict) else calls)
-    findings = auditing.judge(evidence)
+    with errors.status("reading") as status:
+        report = audit_of(description, lambda what, done, of: status.update(f"{what}: {done} of {of} parts"))
+    findings = report.findings
     if as_json:
         print_json([vars(each) for each in findings])
         return len(findings)
-    title = f"audit of {len(evidence.records)} records, {len(evidence.orders)} orders"
+    title = f"audit of {report.records} records, {report.orders} orders"
     table = Table("check", Column("violations", justify="right"), title=title)
-    for name in auditing.CHECKS:
+    for name in CHECKS:
         count = sum(each.check == name for each in findings)
         table.add_row(name, f"[bold red]{count}[/bold red]" if count else "[green]0[/green]")
     console.print(table)

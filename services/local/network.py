@@ -13,8 +13,10 @@ import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
 
 import uvicorn
 from fastapi import FastAPI, Header
@@ -226,8 +228,8 @@ def make_app(network: Network) -> FastAPI:
         return network.service(subscription_id)
 
     @app.get("/calls")
-    async def calls() -> list[Effect]:
-        return list(network.effects.values())
+    async def calls(after: int = 0, limit: int | None = None) -> list[Effect]:
+        return list(islice(network.effects.values(), after, limit and after + limit))
 
     @app.post("/control")
     async def control(wanted: Control) -> Control:
@@ -267,9 +269,10 @@ class FastNetwork:
             key = next((value for name, value in scope["headers"] if name == b"idempotency-key"), b"")
             status, content = self.change(key, await _whole_body(receive))
         elif scope["path"] == "/calls":
-            content = b"[%b]" % b",".join(
-                b'%b,"answer":%b}' % (answer[:-1], answer) for answer in self._answers.values()
-            )
+            query = dict(parse_qsl(scope["query_string"].decode()))
+            after, limit = int(query.get("after", 0)), int(query.get("limit", len(self._answers)))
+            answers = islice(self._answers.values(), after, after + limit)
+            content = b"[%b]" % b",".join(b'%b,"answer":%b}' % (answer[:-1], answer) for answer in answers)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})

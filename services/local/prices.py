@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from contracts.case_v1 import CaseDecided, CaseOpened
@@ -155,7 +155,7 @@ def lines(evidence: Evidence) -> Iterator[Fault]:
     started: dict[str, list[ChargesStarted]] = defaultdict(list)
     for _, event in evidence.events(ChargesStarted):
         started[event.subscription_id].append(event)
-    billed: Counter[tuple[str, str]] = Counter()
+    billed: dict[tuple[str, int | str], int] = defaultdict(int)
     for row in evidence.lines:
         line, about = row["line"], row["subscription_id"]
         amounts = {each.amount for each in _line_amounts(row, started[about])}
@@ -164,25 +164,30 @@ def lines(evidence: Evidence) -> Iterator[Fault]:
         if line["kind"] == "one-off":
             billed[about, f"the one-off of {row['order_id']}"] += 1
         else:
-            billed.update({(about, str(day)): -1 if line["kind"] == "credit" else 1 for day in _days(line)})
+            times = -1 if line["kind"] == "credit" else 1
+            first, count = _days(line)
+            for day in range(first.toordinal(), first.toordinal() + count):
+                billed[about, day] += times
     twice: dict[str, str] = {}
     for (about, what), times in billed.items():
         if times > 1:
-            twice.setdefault(about, f"is billed {times} times for {what}")
+            twice.setdefault(
+                about, f"is billed {times} times for {date.fromordinal(what) if isinstance(what, int) else what}"
+            )
     yield from twice.items()
 
 
 def _line_amounts(row: dict[str, Any], started: list[ChargesStarted]) -> Iterator[Money]:
     """What a line may amount to: a credit takes back a charge of a version before its own."""
-    line, days = row["line"], _days(row["line"])
-    whole = monthrange(days[0].year, days[0].month)[1]
+    line, (first, days) = row["line"], _days(row["line"])
+    whole = monthrange(first.year, first.month)[1]
     for each in started:
         if line["kind"] == "one-off":
             yield from [each.one_off] if each.one_off and each.order_id == row["order_id"] else []
-        elif _fits(each, row, days[0]) and each.charge:
-            monthly = each.charge.in_force(days[0])
+        elif _fits(each, row, first) and each.charge:
+            monthly = each.charge.in_force(first)
             sign = -1 if line["kind"] == "credit" else 1
-            yield Money(amount=sign * monthly.amount, currency=monthly.currency).share(len(days), whole)
+            yield Money(amount=sign * monthly.amount, currency=monthly.currency).share(days, whole)
 
 
 def _fits(started: ChargesStarted, row: dict[str, Any], first: date) -> bool:
@@ -192,9 +197,10 @@ def _fits(started: ChargesStarted, row: dict[str, Any], first: date) -> bool:
     return same and started.subscription_version <= latest
 
 
-def _days(line: dict[str, Any]) -> list[date]:
-    first, last = date.fromisoformat(line["since"]), date.fromisoformat(line["until"])
-    return [first + timedelta(days=each) for each in range((last - first).days + 1)]
+def _days(line: dict[str, Any]) -> tuple[date, int]:
+    """The first day of a line, and how many it has."""
+    first = date.fromisoformat(line["since"])
+    return first, (date.fromisoformat(line["until"]) - first).days + 1
 
 
 def _line(line: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -41,18 +41,23 @@ def read_all(bootstrap: str, topics: Iterable[str] = tuple(BY_NAME)) -> list[Rec
 
 
 async def _read_all(bootstrap: str, topics: list[str]) -> list[Record]:
-    found = []
     async with consumer(bootstrap) as client:
-        places = [TopicPartition(name, each) for name in topics for each in range(BY_NAME[name].partitions)]
-        client.assign(places)
-        ends = await client.end_offsets(places)
-        await client.seek_to_beginning(*places)
+        ends = await client.end_offsets(
+            [TopicPartition(name, each) for name in topics for each in range(BY_NAME[name].partitions)]
+        )
+    return [decoded(record) async for batch in batches(bootstrap, ends) for record in batch]
+
+
+async def batches(bootstrap: str, ends: Mapping[TopicPartition, int]) -> AsyncIterator[list[ConsumerRecord[Any, Any]]]:
+    """Read some partitions from the beginning to given ends; each partition in order."""
+    async with consumer(bootstrap) as client:
+        client.assign(list(ends))
+        await client.seek_to_beginning(*ends)
         left = {place for place, end in ends.items() if end and await client.position(place) < end}
         while left:
             for batch in (await client.getmany(*left, timeout_ms=POLL_MS, max_records=5000)).values():
-                found += [decoded(record) for record in batch]
+                yield batch
             left = {place for place in left if await client.position(place) < ends[place]}
-    return found
 
 
 @asynccontextmanager

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,18 +96,23 @@ class Ours(Stack):
         self.supervisor.wait_ready(services)
 
     def audit(self) -> dict[str, float]:
-        """Run the audit in a process of its own; its seconds, most bytes and messages. Raises AuditFailedError."""
+        """Run the audit in a process of its own; its seconds, CPU seconds, most bytes and messages.
+
+        CPU and bytes are those of it and the processes that it starts. Raises AuditFailedError.
+        """
         argv = [sys.executable, "-m", "services.local", "audit", "--stack", str(self.file)]
-        report, began, most = self.folder / "audit.txt", time.monotonic(), 0
+        report, began, most, spent = self.folder / "audit.txt", time.monotonic(), 0, _spent_by_children()
         with report.open("wb") as output:
             process = psutil.Popen(argv, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT)
             while process.poll() is None:
-                most = max(most, memory_of([process, *process.children(recursive=True)]))
+                with suppress(psutil.NoSuchProcess):
+                    most = max(most, memory_of([process, *process.children(recursive=True)]))
                 time.sleep(AUDIT_SAMPLE_SECONDS)
         seconds = time.monotonic() - began
         if process.returncode != 0:
             raise AuditFailedError(report.read_text(encoding="utf-8"))
-        return {"seconds": seconds, "memory": most, "messages": self._stage.messages()}
+        cpu = _spent_by_children() - spent
+        return {"seconds": seconds, "cpu": cpu, "memory": most, "messages": self._stage.messages()}
 
     def _start_kafka(self) -> str:
         return self._stage.bootstrap
@@ -142,3 +148,9 @@ class Ours(Stack):
             self._more_doors.append(f"http://{HOST}:{port}")
         env |= {"PORT": str(port), "INSTANCE": f"{service}-{number}"}
         return python(f"{service}-{number}", module, env, ready=f"http://{HOST}:{port}/readyz")
+
+
+def _spent_by_children() -> float:
+    """CPU seconds of every process that we started, with theirs, and that has ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

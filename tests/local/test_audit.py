@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import marshal
 from dataclasses import replace
 from datetime import date
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,11 +28,17 @@ from contracts.order_v1 import (
     OrderCancelled,
     OrderCompleted,
     OrderConfirmed,
+    OrderEvent,
+    OrderHeld,
     OrderPending,
 )
 from contracts.subscription_v1 import ChangeFailed, Sale, services_of
-from services.local import audit, prices
+from services.local import audit, audit_reading, prices
 from services.local.audit import Evidence
+from services.local.audit_reading import Raw
+from services.local.audit_running import SMALL, judge_slice, judge_whole, processes
+from services.local.audit_slices import KEPT_IN_MEMORY, Spool, put_aside
+from services.local.evidence import STATEMENTS, People
 from services.local.records import Record
 from tests.local.world import (
     CONTRACT,
@@ -62,6 +71,7 @@ from tests.local.world import (
     running,
     signed,
     signed_and_sent_again,
+    slice_of,
     subscription,
     to,
     waiting,
@@ -168,6 +178,11 @@ FAILED_JOB = {"service": "intake", "name": "intake.later", "payload": {}, "faile
 def left_behind(world: World) -> None:
     """The network made one more version, and the order that is still open is about another subscription."""
     world.one("orders", "held").update(subscription_id="sub-2")
+    world.events["held"] = OrderHeld(
+        order=order("held", subscription_id="sub-2"), case_id="case-1", codes=("price.change",)
+    )
+    for name, event in (("found", found_in("case-1", discrepancy())), ("opened", opened("case-1", discrepancy()))):
+        world.events[name] = event.model_copy(update={"subscription_id": "sub-2"})
     world.rows["turns"].append({"id": "sub-2", "holder": "held"})
     world.one("turns", "sub-1").update(holder=None)
     world.calls.append(World.call(3, TRIO))
@@ -789,7 +804,7 @@ def test_does_not_count_what_a_stranger_put_on_a_topic() -> None:
     assert world.found(evidence) == []
 
 
-def test_takes_a_message_that_billing_could_not_handle_for_looked_at() -> None:
+def test_takes_a_message_that_billing_could_not_handle_for_looked_at(tmp_path: Path) -> None:
     world = World()
     HEALTHY["a version that billing holds"](world)
     for name in ("found2", "opened2"):
@@ -801,6 +816,8 @@ def test_takes_a_message_that_billing_could_not_handle_for_looked_at() -> None:
     assert [each.partition(": ")[0] for each in world.found(evidence)] == [CHARGE]
     evidence.letters.append(letter)
     assert world.found(evidence) == []
+    _put_all_aside(evidence, tmp_path)
+    assert not [each for each in _found_in_slices(tmp_path) if each.startswith(CHARGE)]
 
 
 @pytest.mark.parametrize(
@@ -815,6 +832,115 @@ def test_takes_a_promotion_that_is_over_before_the_published_one_for_above_the_p
     price = Price(monthly_total=euro(total), monthly_full=euro(monthly), one_off=euro(0), promotion=told)
     published = MAX.price("shop", "modify", NOW)
     assert prices._above(price, published) is above
+
+
+SLICES = 5
+
+
+def _put_all_aside(evidence: Evidence, folder: Path) -> None:
+    """Put a world aside as if it had been read from topics and databases."""
+    with Spool(folder, SLICES, "reader") as spool:
+        for record in evidence.records:
+            headers = record.envelope.headers() if record.envelope else []
+            place = (record.topic, record.partition, record.offset, record.timestamp_ms)
+            audit_reading.put_record_aside(Raw(*place, record.key, record.value, headers), spool)
+        for call in evidence.calls:
+            spool.add(call["id"].encode(), "calls", (tuple(call), tuple(call.values())))
+        for table in sorted({table for table, _, _ in STATEMENTS}):
+            for each in getattr(evidence, table):
+                key = slice_of(table, each, evidence)
+                row = (tuple(each), tuple(each.values()))
+                spool.add(None if key is None else key.encode(), table, row)
+                if table == "cases" and each["state"] not in {"applied", "overtaken"}:
+                    spool.add(None, table, row)
+    people = evidence.people
+    (folder / "people").write_bytes(marshal.dumps((people.texts, people.addresses)))
+
+
+def _found_in_slices(folder: Path) -> list[str]:
+    reports = [judge_whole(folder), *(judge_slice(folder, each) for each in range(SLICES))]
+    return sorted(f"{each.check}: {each.about} {each.fault}" for report in reports for each in report.findings)
+
+
+@pytest.mark.parametrize("name", [*HEALTHY, *BREAKS])
+def test_finds_the_same_slice_by_slice(name: str, tmp_path: Path) -> None:
+    world = World()
+    (HEALTHY[name] if name in HEALTHY else BREAKS[name][2])(world)
+    evidence = world.evidence()
+    _put_all_aside(evidence, tmp_path)
+    assert _found_in_slices(tmp_path) == sorted(world.found(evidence))
+
+
+def test_finds_an_order_whose_row_and_events_name_different_subscriptions(tmp_path: Path) -> None:
+    world = World()
+    world.one("orders", "held").update(subscription_id="sub-2")
+    _put_all_aside(world.evidence(), tmp_path)
+    assert f"{STATE}: held has events but no row" in _found_in_slices(tmp_path)
+
+
+def test_judges_the_same_in_processes_of_their_own(tmp_path: Path) -> None:
+    world = World()
+    BREAKS["a charge one cent too high"][2](world)
+    _put_all_aside(world.evidence(), tmp_path)
+    tasks = [partial(judge_slice, tmp_path, each) for each in range(SLICES)]
+    told: list[tuple[str, int, int]] = []
+    with processes(SMALL + 1) as at_once, processes(SMALL) as one_after_another:
+        apart = list(at_once(tasks, "judging", lambda *each: told.append(each)))
+        here = list(one_after_another(tasks, "judging", lambda *_: None))
+    assert [each for report in apart for each in report.findings] == [each for it in here for each in it.findings]
+    assert (sum(each.records for each in apart), sum(each.orders for each in apart)) == (16, 2)
+    assert told == [("judging", each, SLICES) for each in range(1, SLICES + 1)]
+
+
+def test_a_reader_that_fails_ends_the_audit(tmp_path: Path) -> None:
+    with processes(SMALL + 1) as at_once, pytest.raises(FileNotFoundError):
+        list(at_once([partial(judge_slice, tmp_path / "nowhere", 0)], "judging", lambda *_: None))
+
+
+def test_keeps_the_order_of_a_key_in_one_slice(tmp_path: Path) -> None:
+    count = 3 * KEPT_IN_MEMORY + 1
+    with Spool(tmp_path, 7, "reader") as spool:
+        for number in range(count):
+            spool.add(b"sub-%d" % (number % 10), "records", number)
+    slices = [[each for _, each in put_aside(tmp_path, number)] for number in range(7)]
+    assert sorted(each for some in slices for each in some) == list(range(count))
+    for key in range(10):
+        mine = [[each for each in some if each % 10 == key] for some in slices]
+        assert [each for each in mine if each] == [list(range(key, count, 10))]
+
+
+def test_counts_events_of_two_types_under_one_id_as_two() -> None:
+    world = World()
+    world.events["again"] = OrderConfirmed(order=order(attempt=2), confirmed_at=NOW, medium="sent-again", attempt=2)
+    evidence = world.evidence()
+    numbers = {type(each.event): number for number, each in enumerate(evidence.records)}
+    first, last = (evidence.records[numbers[kind]] for kind in (OrderPending, OrderCompleted))
+    assert first.envelope is not None
+    assert last.envelope is not None
+    evidence.records[numbers[OrderCompleted]] = replace(last, envelope=replace(last.envelope, id=first.envelope.id))
+    assert [event for _, event in evidence.events(OrderEvent)] == [
+        world.events[name] for name in ("pending", "confirmed", "completed", "held", "again")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (b'{"a":"Anna"}', True),
+        (b'{"a":"Anna B."}', False),
+        (b'{"a":"\\"Anna\\""}', False),
+        (b'{"a":"said \\"Anna"}', False),
+        (b'{"a":"write to <anna@example.org>."}', True),
+        (b'{"a":"write to joanna@example.org"}', False),
+        (b'{"a":"+32499"}', True),
+        (b'{"a":"+3248712"}', False),
+        (b"\xff", False),
+    ],
+)
+def test_finds_a_name_as_a_whole_text_and_an_address_anywhere(value: bytes, *, found: bool) -> None:
+    people = People.of({("Anna", "+32499", "anna@example.org"), ("Bert", "+3248712", "b@c.d")}, {"+3248712"})
+    record = Record("orders", 0, 0, 0, None, value, None, None)
+    assert bool(list(audit.personal(Evidence([record], people=people)))) is found
 
 
 def test_breaks_every_check_there_is() -> None:

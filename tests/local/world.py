@@ -42,6 +42,7 @@ from contracts.subscription_v1 import Equipment, Sale, Subscription, Subscriptio
 from contracts.topics import BY_EVENT, SERVICES, consumed_by
 from services.local import audit
 from services.local.audit import Evidence
+from services.local.evidence import People
 from services.local.records import Record
 
 NOW = datetime(2026, 11, 20, 14, tzinfo=UTC)
@@ -243,11 +244,41 @@ class World:
             envelope = Envelope(f"id-{number}", topic.writers[0], event.type, NOW, event.subject, event.key, sequence)
             records.append(Record(topic.name, 0, number, 0, event.key.encode(), event.to_value(), envelope, event))
         rows = {"published": _published(records), "consumed": _consumed(records), **self.rows}
-        return Evidence(records, self.calls, **rows)
+        references = [{name: each[name] for name in ("partner", "partner_reference")} for each in self.rows["orders"]]
+        offers = [each for each in records if each.topic == "offers"]
+        return Evidence(records, offers, _people(records), self.calls, references=references, **rows)
 
     def found(self, evidence: Evidence | None = None) -> list[str]:
         """What the audit finds, as `check: about fault`."""
         return [f"{each.check}: {each.about} {each.fault}" for each in audit.judge(evidence or self.evidence())]
+
+
+def slice_of(table: str, row: dict[str, Any], evidence: Evidence) -> str | None:
+    """Under which key a row is put aside, as the statements of the audit say it."""
+    subscriptions: dict[str | None, str] = {each["id"]: each["subscription_id"] for each in evidence.orders}
+    told = {e.case_id: e.subscription_id for _, e in evidence.events(CaseOpened, DiscrepancyFound) if e.subscription_id}
+    order_id: str | None = row.get("order_id") or row.get("payload", {}).get("order_id")
+    match table:
+        case "reviewers" | "letters" | "parked":
+            return None
+        case "jobs" if row["failed"]:
+            return None
+        case "references":
+            return f"{row['partner']} {row['partner_reference']}"
+        case "idempotency" | "confirmations" | "contracts" | "jobs":
+            return subscriptions.get(order_id, order_id)
+        case "cases":
+            return str(told.get(row["id"], row["id"]))
+    return str(next(row[each] for each in ("key", "subscription_id", "id") if each in row))
+
+
+def _people(records: list[Record]) -> People:
+    events = [each.event for each in records]
+    contacts = [
+        (c.name, c.phone, c.email) for each in events if isinstance(each, CustomerRecorded) for c in [each.customer]
+    ]
+    numbers = {n for each in events if isinstance(each, SubscriptionChanged) for n in each.subscription.numbers}
+    return People.of(contacts, numbers)
 
 
 def _published(records: list[Record]) -> list[dict[str, Any]]:
