@@ -411,10 +411,12 @@ async def test_overdue_cases_are_filtered_and_counted(desk: Desk, clock: Movable
     late, _ = await promised(desk)
     asked, _ = await promised(desk)
     await desk.decide(asked, "ask_partner")
+    decided, _ = await promised(desk)
+    await desk.decide(decided, "cancel")
     clock.advance(timedelta(hours=5))
     early, _ = await promised(desk)
     assert [each["id"] for each in await desk.queue(overdue=True)] == [late]
-    assert {each["id"] for each in await desk.queue(overdue=False)} == {asked, early}
+    assert {each["id"] for each in await desk.queue(overdue=False)} == {asked, decided, early}
     assert (await desk.get("/v1/cases", overdue="perhaps")).status_code == 422
     async with signed_in(desk) as client:
         queue = (await client.get("/cases")).text

@@ -290,10 +290,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "approved by {who}",
     },
     "closed_by": {
-        "fr": "Clos par {event}, le {at}.",
-        "nl": "Gesloten door {event}, {at}.",
-        "de": "Geschlossen durch {event}, {at}.",
-        "en": "Closed by {event}, {at}.",
+        "fr": "Clos le {at} : {event}.",
+        "nl": "Gesloten op {at}: {event}.",
+        "de": "Geschlossen am {at}: {event}.",
+        "en": "Closed {at}: {event}.",
     },
     "said_decided": {
         "fr": "C'est noté. La décision est demandée aux services.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +40,10 @@ class Words:
     def code(self, code: str) -> str:
         """What a reason code means; one that is new here is shown as it is."""
         return CODES[code][self.language] if code in CODES else code
+
+    def codes(self, codes: Iterable[str]) -> str:
+        """What several reason codes mean."""
+        return " · ".join(map(self.code, codes))
 
     def state(self, state: str) -> str:
         """A state of a case."""
