@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import httpx
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -117,7 +118,10 @@ def demo(
     """Tell the story step by step on a system of its own, or on a running one, then audit it."""
     violations = 1  # until the audit says otherwise: a demo that was interrupted showed nothing
     with interruptible(), _listening(stack) as (doors, clock_file):
-        Demo(doors, clock_file, console).tell()
+        story = Demo(doors, clock_file, console)
+        if story.was_told():
+            raise misunderstood("this stack has heard the story already; a stack without data can hear it again")
+        story.tell()
         doors.quiet()
         console.print()
         violations = _audit(doors.description, as_json=False)
@@ -218,12 +222,14 @@ def consumers(context: typer.Context, stack: StackFile = DEFAULT_STACK_FILE, as_
 
 
 def _show_consumers(states: dict[str, dict[str, Any]]) -> None:
-    figures = ("lag", "last poll", "parked keys", "dead letters", "unsent", "jobs due", "jobs failed")
-    table = Table("service", "state", *(Column(each, justify="right") for each in figures))
+    figures = ("lag", "last\npoll", "parked\nkeys", "dead\nletters", "unsent", "jobs\ndue", "jobs\nfailed")
+    table = Table("service", "state", *(Column(each, justify="right") for each in figures), box=SIMPLE_HEAD)
     for name, state in states.items():
         table.add_row(name, *_consumer_row(state))
     console.print(table)
     for name, state in states.items():
+        if "consumer" not in state:
+            line(console, f"{name} is away: ", state.get("fault", "no answer"), style="red")
         if state.get("stopped"):
             line(console, f"{name} was stopped: ", f"asquoted consumers resume {name} lets it go on", style="red")
 
@@ -237,20 +243,23 @@ def consumers_resume(
     if service not in SERVICES:
         raise misunderstood(f"there is no service {service}; there are {', '.join(SERVICES)}")
     doors = Doors.of(stack)
+    if doors.readiness()[service].get("stopped") is False:
+        console.print(f"{service} was not stopped")
+        return
     doors.call(service, "POST", "/v1/consumer/resume", key=doors.key("operator"))
     console.print(f"{service} goes on")
 
 
 def _consumer_row(state: dict[str, Any]) -> list[Text]:
     if "consumer" not in state:
-        return [Text(f"away: {state.get('fault', 'no answer')}", style="red")]
+        return [Text("away", style="red")]
     verdict = Text("ready", style="green") if state["ready"] else Text("not ready", style="yellow")
     consumer, jobs = state["consumer"], state["jobs"]
     polled = consumer["last_poll_seconds"]
     return [
         Text("stopped", style="bold red") if state["stopped"] else verdict,
         _figure(consumer["lag"], "yellow"),
-        Text("-" if polled is None else f"{polled:.1f} s ago"),
+        Text("-" if polled is None else f"{polled:.1f} s"),
         _figure(state["parked_keys"], "red"),
         _figure(state["dead_letters"], "red"),
         _figure(state["unsent_events"], "yellow"),

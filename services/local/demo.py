@@ -51,7 +51,6 @@ class Demo:
 
     def tell(self) -> None:
         """Tell all of it. Raises StoryBrokenError at the first line that does not hold."""
-        self._not_told_yet()
         self._today()
         held = self._promised()
         self._nothing_happened(held)
@@ -60,11 +59,10 @@ class Demo:
         self._tv_kept()
         self._poisoned()
 
-    def _not_told_yet(self) -> None:
-        """The story begins with what Valérie has before it, and a stack keeps what happened."""
+    def was_told(self) -> bool:
+        """Whether this stack has heard it: the story begins with what Valérie has before it."""
         path, key = f"/v1/orders?partner_reference={FIRST_REFERENCE}", self.doors.key("partners", "liege-calls")
-        if self.doors.call("intake", "GET", path, key=key).json()["items"]:
-            raise StoryBrokenError("this stack has heard the story already; a stack without data can hear it again")
+        return bool(self.doors.call("intake", "GET", path, key=key).json()["items"])
 
     def _today(self) -> None:
         self._title("Valérie has TRIO and pays 70.00 a month.")

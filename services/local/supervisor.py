@@ -113,7 +113,7 @@ class Process:
 class _Child:
     """One process: a thread that starts it again and again, and one that reads what it writes."""
 
-    def __init__(self, process: Process, folder: Path, show: Callable[[str, str], None]) -> None:
+    def __init__(self, process: Process, folder: Path, show: Callable[..., None]) -> None:
         self.process = process
         self.was_ready = False
         self.gave_up = False
@@ -166,9 +166,13 @@ class _Child:
         pause, deaths = FIRST_PAUSE_SECONDS, 0
         while not self._stopping.is_set():
             began = time.monotonic()
-            self._run_once()
+            code = self._run_once()
             deaths += 1
-            if not self.was_ready and deaths == DEATHS_BEFORE_READY:
+            if self._stopping.is_set():
+                return
+            gave_up = not self.was_ready and deaths == DEATHS_BEFORE_READY
+            self._tell(f"ended with exit code {code}{'' if gave_up else '; it is started again'}")
+            if gave_up:
                 self.gave_up = True
                 return
             if time.monotonic() - began > STEADY_SECONDS:
@@ -177,18 +181,17 @@ class _Child:
             self.restarts.wait()
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    def _run_once(self) -> None:
-        """From start to end of the process."""
+    def _run_once(self) -> int | None:
+        """From start to end of the process; returns its exit code, None where it was not started any more."""
         running = self._launch()
         if running is None:
-            return
+            return None
         reader = threading.Thread(target=self._read, args=(running,), name=f"log-{self.process.name}", daemon=True)
         reader.start()
         code = running.wait()
         reader.join(1)  # a process of its own may hold the pipe open
         processes.forget(self._pids_folder, self.process.name)
-        if not self._stopping.is_set():
-            self._tell(f"ended with exit code {code}")
+        return code
 
     def _launch(self) -> subprocess.Popen[bytes] | None:
         with self._lock:  # against ask_to_stop
@@ -209,13 +212,13 @@ class _Child:
                 log.write(line)
                 text = line.decode(errors="replace").rstrip()
                 self.last_lines.append(text)
-                self._show(self.process.name, text)
+                self._show(self.process.name, text, ours=False)
 
     def _tell(self, what: str) -> None:
         """A line of our own in its log."""
         with self._log_file().open("a", encoding="utf-8") as log:
             log.write(f"[supervisor] {what}\n")
-        self._show(self.process.name, f"[supervisor] {what}")
+        self._show(self.process.name, f"[supervisor] {what}", ours=True)
 
     @property
     def _pids_folder(self) -> Path:
@@ -302,8 +305,9 @@ class Supervisor:
         if time.monotonic() > deadline:
             raise ProcessError(child.process.name, "is not ready in time", child.last_lines)
 
-    def _show(self, name: str, line: str) -> None:
-        if self._verbose:
+    def _show(self, name: str, line: str, *, ours: bool) -> None:
+        """A line of a process where all is to be seen; one of ours, that one ended and is started again, always."""
+        if self._verbose or ours:
             width = max(map(len, self._children)) + 1
             self._console.print(Text(name.ljust(width), style=self._colours[name]) + Text.from_ansi(line))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from contracts.topics import SERVICES
@@ -91,9 +93,26 @@ def test_consumers_are_listed_for_people_and_for_programs(stack: Stack) -> None:
 
 
 @pytest.mark.usefixtures("journey")
+def billing_is_stopped(stack: Stack) -> None:
+    """As if too many of its messages had failed within a minute."""
+    statement = "INSERT INTO consumer_state VALUES (1, true, NULL) ON CONFLICT (id) DO UPDATE SET stopped = true"
+
+    async def stop() -> None:
+        connection = await asyncpg.connect(stack.description["services"]["billing"]["database"])
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(stop())
+
+
 def test_a_consumer_is_resumed_by_the_name_of_its_service(stack: Stack) -> None:
+    assert asquoted(stack, "consumers", "resume", "billing").stdout == "billing was not stopped\n"
+    billing_is_stopped(stack)
     resumed = asquoted(stack, "consumers", "resume", "billing")
     assert (resumed.returncode, resumed.stdout) == (0, "billing goes on\n")
+    assert asquoted(stack, "consumers", "resume", "billing").returncode == 0
     refused = asquoted(stack, "consumers", "resume", "accounts")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == f"asquoted: there is no service accounts; there are {', '.join(SERVICES)}\n"

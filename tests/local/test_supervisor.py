@@ -74,7 +74,9 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
     supervisor.stop()
 
 
-def test_a_process_that_is_killed_runs_again_and_its_log_says_so(supervisor: Supervisor) -> None:
+def test_a_process_that_is_killed_runs_again_and_its_log_and_the_terminal_say_so(
+    supervisor: Supervisor, capsys: pytest.CaptureFixture[str]
+) -> None:
     supervisor.add(web_server("web"))
     supervisor.start()
     first = supervisor.pid("web")
@@ -85,6 +87,10 @@ def test_a_process_that_is_killed_runs_again_and_its_log_says_so(supervisor: Sup
     assert f"serving as {first}" in log
     assert f"serving as {supervisor.pid('web')}" in log
     assert "ended with exit code -9" in log
+    told = capsys.readouterr()
+    assert [each.split() for each in (told.out + told.err).splitlines()] == [
+        ["web", "[supervisor]", "ended", "with", "exit", "code", "-9;", "it", "is", "started", "again"]
+    ]
 
 
 def test_several_start_side_by_side(supervisor: Supervisor) -> None:
