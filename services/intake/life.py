@@ -113,7 +113,7 @@ async def assess(tx: Transaction, row: OrderRow, by: str = "intake") -> OrderRow
         }
     )
     row = changed(row, order=order, waits_for=None)
-    found = rules.unresolved(judged.discrepancies, row.resolved)
+    found = judged.left(row.resolved)
     if found:
         return hold(tx, row, found, by)
     if row.state == "acknowledged" and await _is_signed(tx, row, judged):
@@ -263,7 +263,7 @@ async def confirm(tx: Transaction, row: OrderRow) -> OrderRow:
         tx.put(changed(customer, verified=True))
     judged = await judge(tx, row)
     version = await _version(tx, row)
-    if rules.unresolved(judged.discrepancies, row.resolved) or rules.moved(row.order, judged, version):
+    if judged.left(row.resolved) or rules.moved(row.order, judged, version):
         return await assess(tx, row)
     return await start(tx, row, "customer", "email-link")
 

@@ -78,6 +78,10 @@ class Assessment:
     price: OrderPrice | None
     discrepancies: tuple[Discrepancy, ...]
 
+    def left(self, resolved: Iterable[str]) -> tuple[Discrepancy, ...]:
+        """What keeps the order from the customer: what no decision has resolved; all of it where there is no price."""
+        return unresolved(self.discrepancies, resolved if self.price else ())
+
 
 def assess(order: Order, facts: Facts) -> Assessment:
     """Judge an order completely: it fails closed, and every fault is found at once."""
