@@ -211,7 +211,7 @@ async def test_nothing_is_said_to_be_cancelled_before_the_network_confirms_it(st
     await stage.cancel(ordered)
     await stage.confirm(ordered, attempt=2)
     await stage.cancel(stage.order(id="another"))  # its answer shows that those before it were handled
-    await stage.said(3)
+    assert await stage.answer(2) == ChangeCancelled(order_id="another", subscription_id=stage.sub)
     assert await stage.state(ordered) == "restoring"
     stage.network.go_on.set()
     assert await stage.answer(3) == ChangeCancelled(order_id=ordered.id, subscription_id=stage.sub)
