@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from contracts.offer_v1 import brussels_day
 from services.billing import rules, store
-from services.billing.rules import Entry, Rate
+from services.billing.rules import Entry
+from services.billing.rules.commissions import Rate, of_the_past, overlapping
 from services.billing.store import LineRow, SubscriptionRow
 from services.chassis.http import Problem, transact
 from services.chassis.keys import Principal, allow
@@ -70,15 +71,23 @@ async def commissions(partner: str, request: Request, _: Desk, limit: Limit = 10
 
 @router.put("/partners/{partner}/commission-rates")
 async def set_commission_rates(partner: str, body: list[Rate], request: Request, _: Operator) -> Item:
-    """Replace a partner's commission rates. Two that say the same for the same day are refused with 422."""
+    """Replace a partner's commission rates; what an order earns is fixed at its sale, so they change from tomorrow on.
+
+    Two that say the same for the same day are refused with 422, and 409 what would change the past.
+    """
     faults = [
         {"pointer": f"/{place}", "code": "rate.overlapping", "detail": "another rate is valid for the same sales"}
-        for place in rules.overlapping(body)
+        for place in overlapping(body)
     ]
     if faults:
         raise Problem(422, "request.invalid", f"{len(faults)} faults", errors=faults)
 
     async def replace(tx: Transaction) -> None:
+        before = await store.rates(tx, partner)
+        rewritten = of_the_past(before, body, brussels_day(tx.now)) if before else []
+        if rewritten:
+            detail = "what partners earn by sales until today stays: end a rate today, and begin the next one tomorrow"
+            raise Problem(409, "rates.of-the-past", detail, rates=[each.model_dump(mode="json") for each in rewritten])
         await store.replace_rates(tx, partner, body)
 
     await transact(request, replace)

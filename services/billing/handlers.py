@@ -14,6 +14,7 @@ from contracts.order_v1 import OrderCompleted
 from contracts.subscription_v1 import SubscriptionChanged
 from services.billing import rules, store
 from services.billing.rules import Held, Started
+from services.billing.rules.commissions import commission
 from services.billing.settings import settings
 from services.billing.store import CommissionRow, OfferRow, SubscriptionRow
 from services.chassis.consuming import consumes
@@ -98,7 +99,7 @@ async def charge_month(due: ChargeMonth, tx: Transaction) -> None:
 async def hold_commission(event: OrderCompleted, tx: Transaction) -> list[CommissionHeld]:
     """Fix what the partner earns by the order, once, at the rate of the day of the sale."""
     order = event.order
-    amount = rules.commission(order, await store.rates(tx, order.partner))
+    amount = commission(order, await store.rates(tx, order.partner))
     if amount is None or await tx.get(CommissionRow, order.id) is not None:
         return []
     tx.add(

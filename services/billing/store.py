@@ -16,7 +16,8 @@ from contracts.money import Money
 from contracts.offer_v1 import Offer, OfferWithdrawn, Publication
 from contracts.order_v1 import Order
 from contracts.subscription_v1 import SubscriptionChanged
-from services.billing.rules import Entry, Line, Rate
+from services.billing.rules import Entry, Line
+from services.billing.rules.commissions import Rate
 from services.chassis.database import Json, moment
 from services.chassis.rows import Row, changed
 from services.chassis.transaction import Transaction

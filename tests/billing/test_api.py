@@ -18,6 +18,7 @@ from tests.billing.sales import order
 from tests.harness import OPERATOR_KEY, Publish, RunService, door, eventually, make_key
 
 RATES = "/v1/partners/liege-calls/commission-rates"
+YESTERDAY, TODAY, TOMORROW = "2026-11-19", "2026-11-20", "2026-11-21"
 
 
 def rate(**changes: Any) -> dict[str, Any]:
@@ -62,10 +63,35 @@ async def test_a_subscription_that_is_not_charged_is_unknown(billing: Service, w
 async def test_new_rates_replace_all_that_a_partner_had_and_nobody_elses(billing: Service) -> None:
     async with door(billing, OPERATOR_KEY) as operator:
         await operator.put("/v1/partners/gent-calls/commission-rates", json=[rate()])
-        await operator.put(RATES, json=[rate(), rate(action="add"), rate(offer_code="TRIO-MAX")])
-        answer = await operator.put(RATES, json=[rate(until="2026-06-30")])
+        await operator.put(
+            RATES, json=[rate(), rate(since=TOMORROW, action="add"), rate(since=TOMORROW, offer_code="X")]
+        )
+        answer = await operator.put(RATES, json=[rate(until="2027-06-30")])
     assert answer.status_code == 200, answer.text
-    assert answer.json()["items"] == [rate(offer_code=None, until="2026-06-30")]
+    assert answer.json()["items"] == [rate(offer_code=None, until="2027-06-30")]
+    assert await rows(billing, CommissionRateRow) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        [rate(amount={"amount": 3000, "currency": "EUR"})],
+        [rate(until=YESTERDAY)],
+        [rate(), rate(action="add")],
+        [rate(since=TOMORROW)],
+    ],
+)
+async def test_what_an_order_earns_is_fixed_at_its_sale_whatever_is_agreed_later(
+    billing: Service, body: list[dict[str, Any]]
+) -> None:
+    async with door(billing, OPERATOR_KEY) as operator:
+        assert (await operator.put(RATES, json=[rate()])).is_success
+        answer = await operator.put(RATES, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (409, "rates.of-the-past")
+        assert answer.json()["rates"]
+        new = rate(since=TOMORROW, amount={"amount": 3000, "currency": "EUR"})
+        assert (await operator.put(RATES, json=[rate(until=TODAY), new])).is_success
     assert await rows(billing, CommissionRateRow) == 2
 
 

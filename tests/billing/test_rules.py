@@ -17,7 +17,8 @@ from contracts.offer_v1 import OfferRef, Publication
 from contracts.order_v1 import Order, Quote
 from contracts.subscription_v1 import Sale
 from services.billing import rules
-from services.billing.rules import Entry, Held, Line, Rate, Started
+from services.billing.rules import Entry, Held, Line, Started
+from services.billing.rules.commissions import Rate, commission, overlapping
 from tests.billing import sales
 from tests.billing.sales import (
     SIX_MONTHS,
@@ -690,22 +691,22 @@ FOR_NEW = Rate(action="add", since=date(2026, 1, 1), amount=eur(6000))
 def test_a_commission_is_the_rate_of_partner_action_offer_and_day_of_the_sale(
     sold: Order, amount: Money | None
 ) -> None:
-    assert rules.commission(sold, [ANY, FOR_TRIO_MAX, FOR_NEW]) == amount
+    assert commission(sold, [ANY, FOR_TRIO_MAX, FOR_NEW]) == amount
 
 
 def test_without_a_rate_there_is_no_commission() -> None:
-    assert rules.commission(order(), []) is None
+    assert commission(order(), []) is None
 
 
 def test_rates_that_say_two_things_for_one_day_are_found() -> None:
     later = ANY.model_copy(update={"since": date(2026, 6, 1)})
     closed = ANY.model_copy(update={"until": date(2026, 5, 31)})
     same_day = closed.model_copy(update={"since": date(2026, 5, 31), "until": None})
-    assert rules.overlapping([ANY, FOR_TRIO_MAX, FOR_NEW]) == []
-    assert rules.overlapping([ANY, later]) == [1]
-    assert rules.overlapping([closed, later]) == []
-    assert rules.overlapping([later, closed]) == []
-    assert rules.overlapping([closed, same_day]) == [1]
+    assert overlapping([ANY, FOR_TRIO_MAX, FOR_NEW]) == []
+    assert overlapping([ANY, later]) == [1]
+    assert overlapping([closed, later]) == []
+    assert overlapping([later, closed]) == []
+    assert overlapping([closed, same_day]) == [1]
 
 
 def test_a_late_version_published_after_the_sale_does_not_displace_the_one_that_was_sold() -> None:

@@ -14,7 +14,8 @@ from contracts.invoice_v1 import ChargesStarted
 from contracts.offer_v1 import Publication, brussels_day
 from contracts.order_v1 import OrderCompleted
 from contracts.subscription_v1 import SubscriptionChanged
-from services.billing.rules import Entry, Rate, Started, charged_by, commission, decide, lines, offer_code
+from services.billing.rules import Entry, Started, charged_by, decide, lines, offer_code
+from services.billing.rules.commissions import Rate, commission
 from tests.bench.contenders.work.intake import publications
 from tests.bench.contenders.work.provisioning import NotCarriedOutError
 from tests.bench.contenders.work.tables import ChargedRow, CommissionRow, LineRow, OfferRow, RateRow, now

@@ -12,7 +12,7 @@ from pydantic import StrictInt
 from contracts.event import Data
 from contracts.invoice_v1 import Charge, Month, RunningPromotion, in_force
 from contracts.money import Money, Promotion
-from contracts.offer_v1 import BRUSSELS, Code, Offer, OfferRef, Price, Publication, brussels_day, on_sale
+from contracts.offer_v1 import BRUSSELS, Offer, OfferRef, Price, Publication, brussels_day, on_sale
 from contracts.order_v1 import Discrepancy, Order, PriceDecision, Quote
 from contracts.subscription_v1 import SubscriptionChanged
 
@@ -50,16 +50,6 @@ class Line(Data):
     since: date
     until: date
     offer: OfferRef
-    amount: Money
-
-
-class Rate(Data):
-    """A flat commission for an action (and an offer; null: any) sold on Brussels days `since` to `until`, included."""
-
-    action: Literal["add", "modify"]
-    offer_code: Code | None = None
-    since: date
-    until: date | None = None
     amount: Money
 
 
@@ -369,30 +359,3 @@ def _months(first: Month, last: Month) -> Iterator[Month]:
     while month <= last:
         yield month
         month = following(month)
-
-
-def commission(order: Order, rates: Sequence[Rate]) -> Money | None:
-    """What the partner earns by an order, by the partner's rates on the day of the sale; None where there is none.
-
-    A rate for the offer goes before one for any offer. A honoured quote earns nothing.
-    """
-    if order.decision and order.decision.kind == "honour_quote":
-        return None
-    day, code = brussels_day(order.sold_at), order.offer.code if order.offer else None
-    fitting = [
-        rate
-        for rate in rates
-        if rate.action == order.action and rate.offer_code in (None, code) and rate.since <= day <= (rate.until or day)
-    ]
-    best = max(fitting, key=lambda rate: (rate.offer_code is not None, rate.since), default=None)
-    return best.amount if best else None
-
-
-def overlapping(rates: Sequence[Rate]) -> list[int]:
-    """The positions of rates that leave open which one is valid: another before it says the same for the same day."""
-    return [place for place, rate in enumerate(rates) if any(_overlap(rate, other) for other in rates[:place])]
-
-
-def _overlap(one: Rate, other: Rate) -> bool:
-    same = (one.action, one.offer_code) == (other.action, other.offer_code)
-    return same and one.since <= (other.until or one.since) and other.since <= (one.until or other.since)
