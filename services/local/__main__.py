@@ -18,6 +18,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from contracts.topics import BY_NAME, SERVICES
+from services.local import cases as standing_cases
 from services.local import clock as moving
 from services.local import files, following, loading
 from services.local.audit import CHECKS
@@ -271,6 +272,25 @@ def _consumer_row(state: dict[str, Any]) -> list[Text]:
 def _figure(number: int | None, style: str) -> Text:
     """A number that is nothing to look at where it is 0."""
     return Text("-" if number is None else str(number), style=style if number else "")
+
+
+@app.command()
+def cases(
+    overdue: Annotated[bool, typer.Option("--overdue", help="only those whose due time is over")] = False,
+    stack: StackFile = DEFAULT_STACK_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Show the cases that people have not closed yet, the oldest due first; they are worked at review's address.
+
+    The exit code is 1 where one is overdue.
+    """
+    found = standing_cases.standing(Doors.of(stack), overdue=overdue)
+    if as_json:
+        print_json(found)
+    else:
+        console.print(standing_cases.table(found) if found else "no case is open")
+    if any(case["overdue"] for case in found):
+        raise typer.Exit(1)
 
 
 @app.command()

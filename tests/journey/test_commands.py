@@ -49,6 +49,7 @@ def asquoted(stack: Stack, *words: str, columns: int = 160) -> subprocess.Comple
         ("audit", "exit code 1 where something is broken"),
         ("consumers", "Show how far each service is"),
         ("consumers resume", "Let a consumer go on"),
+        ("cases", "exit code is 1 where one is overdue"),
         ("events", "Print events in the order of their arrival"),
         ("clock show", "Show business time"),
         ("clock advance", "Move business time forward"),
@@ -206,6 +207,27 @@ def test_tables_fit_in_80_columns(stack: Stack) -> None:
         assert max(map(len, told)) <= 80, told
     heads = [each for each in asquoted(stack, "consumers", columns=80).stdout.splitlines() if "service" in each]
     assert all("…" not in each for each in heads)
+
+
+def test_cases_are_listed_until_they_are_decided_and_what_is_overdue_is_named(stack: Stack, journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    held = journey.order(journey.body(line, quote={"monthly_change": euro(500)}))
+    journey.case(held["case_id"])
+    told = asquoted(stack, "cases", columns=80)
+    (row,) = [each for each in told.stdout.splitlines() if held["id"][:12] in each]
+    assert "price.change" in row
+    assert "open" in row
+    assert max(map(len, told.stdout.splitlines())) <= 80, told.stdout
+    assert held["id"] not in asquoted(stack, "cases", "--overdue", "--json").stdout
+
+    journey.advance("3d")
+    late = asquoted(stack, "cases", "--overdue", "--json")
+    assert late.returncode == 1
+    assert [each["overdue"] for each in json.loads(late.stdout) if each["order_id"] == held["id"]] == [True]
+
+    journey.decide(held["case_id"], "reject")
+    journey.case_becomes(held["case_id"], "applied")
+    assert held["id"] not in asquoted(stack, "cases", "--json").stdout
 
 
 @pytest.mark.usefixtures("journey")
