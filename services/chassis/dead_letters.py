@@ -78,7 +78,7 @@ class Record:
 
 
 class ReleaseQueue(Job):
-    """Carry out a decision about a dead letter, then let go what waits behind it; or about a job that gave up."""
+    """Carry out a decision about a dead letter, then let go what waits behind it; or do a job again that gave up."""
 
     name: ClassVar[str] = "chassis.release-queue"
     case_id: str
@@ -234,13 +234,17 @@ def _case_of_job(service: str, row: JobRow) -> str:
 
 
 async def release_job(decided: ReleaseQueue, tx: Transaction) -> bool:
-    """Set a job that gave up going again, from its first attempt, or end it; returns whether the case is about one."""
+    """Set a job that gave up going again, from its first attempt; returns whether that was what was decided.
+
+    A job is work that was promised: no decision ends it undone.
+    """
+    if decided.decision != "send_again":
+        return False
     gave_up = await tx.select(JobRow, select(JobRow).where(col(JobRow.failed_at).is_not(None)))
     for each in gave_up:
         row = await tx.get(JobRow, each.id) if _is_about(decided, each, tx) else None
         if row is not None and _is_about(decided, row, tx):  # as it is now that it is locked
-            again = changed(row, failed_at=None, attempts=0, not_before=tx.unit.clock.real())
-            tx.delete(row) if decided.decision == "set_aside" else tx.put(again)
+            tx.put(changed(row, failed_at=None, attempts=0, not_before=tx.unit.clock.real()))
             tx.publish(released(decided.case_id, tx.unit.service, decided.decision))
             return True
     return False

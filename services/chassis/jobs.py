@@ -230,7 +230,10 @@ class Worker:
             return [GaveUp(reason=str(error) or repr(error))]
 
     async def _again(self, row: JobRow, error: str, *, counts: bool = False) -> None:
-        """Put a job back to be done later; one that `counts` as a fault of the job itself is given up some time."""
+        """Put a job back to be done later; one that `counts` as a fault of the job itself is given up some time.
+
+        Once our claim ran out it is somebody else's to say what became of it: nothing is written, nothing told.
+        """
         telemetry.JOBS.labels(row.name, "again").inc()
         backoff = min(FIRST_BACKOFF_SECONDS * 2 ** min(row.attempts - 1, 10), LONGEST_BACKOFF_SECONDS)
         values: dict[str, Any] = {
@@ -242,8 +245,9 @@ class Worker:
             log.error("job.gave-up", job=row.name, job_id=row.id)
 
         async def put_back(tx: Transaction) -> None:
-            await tx.unit.connection.execute(update(JobRow).where(col(JobRow.id) == row.id).values(**values))
-            if "failed_at" in values:
+            ours = update(JobRow).where(col(JobRow.id) == row.id, col(JobRow.not_before) == row.not_before)
+            put = await tx.unit.connection.execute(ours.values(**values))
+            if put.rowcount and "failed_at" in values:
                 dead_letters.job_failed(tx, changed(row, **values), error)
 
         try:

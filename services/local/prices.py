@@ -16,6 +16,8 @@ from contracts.order_v1 import Order, OrderEvent
 from contracts.subscription_v1 import SubscriptionChanged
 from services.local.evidence import Evidence, Fault
 
+CLOSED = frozenset({"applied", "overtaken"})
+
 Publications = Mapping[str, Sequence[Publication]]
 Taken = set[tuple[str, str, str, str | None]]
 
@@ -31,10 +33,14 @@ def charges(evidence: Evidence) -> Iterator[Fault]:
             continue
         for fault in _charge_faults(changes[what][1], started, *known):
             yield record.place, f"{what[0]}: {fault}"
-    held = _held(evidence)
-    for what, (record, _) in changes.items():
-        if what not in charged and not {what[0], record.place} & held:
+    letters, held, waits_behind = _failed_in_billing(evidence), _held(evidence), set()
+    for what, (record, change) in changes.items():
+        if what in charged or record.place in letters or what[0] in waits_behind:
+            continue
+        if (what[0], change.order.id if change.order else None) not in held:
             yield record.place, f"{what[0]} version {what[1]} is not charged, and nobody looks at it"
+        elif change.order:
+            waits_behind.add(what[0])  # newer versions wait until this one is charged
 
 
 def recorded(evidence: Evidence) -> Taken:
@@ -42,16 +48,25 @@ def recorded(evidence: Evidence) -> Taken:
     return {(e.decision, e.case_id, e.reviewer, e.order_id) for _, e in evidence.events(CaseDecided)}
 
 
-def _held(evidence: Evidence) -> set[str]:
-    """What billing does not charge because a person looks at it: subscriptions, and places of messages."""
+def _failed_in_billing(evidence: Evidence) -> set[str]:
+    """The places of the messages that billing could not handle: they are cases of their own."""
     letters = evidence.letters
-    places = {f"{e['topic']}/{e['partition']}/{e['offset']}" for e in letters if e["service"] == "billing"}
-    cases = {
-        event.subscription_id
+    return {f"{e['topic']}/{e['partition']}/{e['offset']}" for e in letters if e["service"] == "billing"}
+
+
+def _held(evidence: Evidence) -> set[tuple[str | None, str | None]]:
+    """Whose version billing does not charge because a person looks at it: subscription, and order if there is one.
+
+    While billing's case is not closed, or the order is still held: another case may have taken its place.
+    """
+    closed = {row["id"] for row in evidence.cases if row["state"] in CLOSED}
+    held = {row["id"] for row in evidence.orders if row["state"] == "held"}
+    return {
+        (event.subscription_id, event.order_id)
         for _, event in evidence.events(CaseOpened)
         if any(each.stage == "billing" for each in event.discrepancies)
+        and (event.case_id not in closed or event.order_id in held)
     }
-    return places | cases
 
 
 def _charge_faults(

@@ -8,7 +8,8 @@ import time
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from sqlalchemy import select, update
+import pytest
+from sqlalchemy import delete, select, update
 from sqlmodel import col
 
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageReleased
@@ -260,7 +261,7 @@ async def test_a_job_that_gave_up_is_a_case_and_runs_again_from_its_first_attemp
         assert sorted(await released(read_topic)) == sorted((each.case_id, NAME, "handled") for each in (first, second))
 
 
-async def test_a_job_that_gave_up_is_ended_when_it_is_set_aside(
+async def test_a_job_that_gave_up_is_work_that_was_promised_and_no_decision_ends_it(
     run_service: RunService, publish: Publish, read_topic: Topics
 ) -> None:
     broken = Broken()
@@ -268,9 +269,47 @@ async def test_a_job_that_gave_up_is_ended_when_it_is_set_aside(
         await publish(confirmed("o1"))
         case = await gave_up(read_topic)
         broken.mended = True
-        await publish(decided(case.case_id, "set_aside"))
+        await publish(decided(case.case_id, "set_aside"), confirmed("o2"))
+        assert orders(await eventually(lambda: read_topic("subscriptions"))) == ["o1"]  # the job of the second order
+
+        async def only_the_failed_one() -> bool:
+            return [each.name for each in await rows(service)] == [Later.name]
+
+        await eventually(only_the_failed_one)
+        assert (await service.readiness())["jobs"]["failed"] == 1
+        assert await released(read_topic) == []
+        await publish(decided(case.case_id, "send_again"))
         await eventually(lambda: nothing_left(service))
-        assert (await service.readiness())["jobs"]["failed"] == 0
-        assert await eventually(lambda: released(read_topic)) == [(case.case_id, NAME, "set-aside")]
-        assert broken.runs == worker.FAULTS_PER_ATTEMPT
-        assert await read_topic("subscriptions") == []
+        assert await eventually(lambda: released(read_topic)) == [(case.case_id, NAME, "handled")]
+
+
+@pytest.mark.parametrize("taken", ["done", "claimed"])
+async def test_a_job_that_another_worker_took_over_is_not_given_up_by_the_one_whose_claim_ran_out(
+    taken: str, run_service: RunService, publish: Publish, read_topic: Topics
+) -> None:
+    other, calls = timedelta(hours=1), []
+
+    async def call(_payload: Call, job_id: str) -> str:
+        calls.append(job_id)
+        if len(calls) == worker.FAULTS_PER_ATTEMPT:
+            async with service.engine.begin() as connection:  # what the other worker does meanwhile
+                mine = col(JobRow.id) == job_id
+                claimed = update(JobRow).where(mine).values(not_before=service.clock.real() + other)
+                await connection.execute(delete(JobRow).where(mine) if taken == "done" else claimed)
+        raise RuntimeError
+
+    @job(Call, call=call)
+    async def never(_payload: Call, _given: Any, _tx: Transaction) -> None:
+        """Have no answer to handle."""
+
+    async def given_up() -> bool:
+        return len(calls) == worker.FAULTS_PER_ATTEMPT
+
+    async with run_service(NAME, handlers(scheduling((Call(order_id="o1"), {})), never), job_attempts=1) as service:
+        await publish(confirmed("o1"))
+        await eventually(given_up)
+        await asyncio.sleep(3 * worker.IDLE_POLL_SECONDS)
+        assert await read_topic("dead-letters") == []
+        left = await rows(service)
+        assert [each.failed_at for each in left] == ([] if taken == "done" else [None])
+        assert all(each.not_before > service.clock.real() + other / 2 for each in left)

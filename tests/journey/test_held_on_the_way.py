@@ -188,6 +188,38 @@ def test_billing_charges_nothing_that_its_own_copy_does_not_say_and_judges_again
     assert journey.charged(line.subscription_id) == 8100
 
 
+def held_by_another(journey: Journey, order: dict[str, Any], case_id: str) -> str | None:
+    """The case that holds an order now, if it is another one."""
+    view = journey.view(order["id"])
+    return view["case_id"] if view["state"] == "held" and view["case_id"] != case_id else None
+
+
+def test_a_case_is_overtaken_by_another_one_that_holds_its_order(journey: Journey) -> None:
+    line = journey.customer_with("TRIO", 2)
+    order = journey.order(journey.body(line))
+    link = journey.link(line)
+    billing_reads(journey, "TRIO-MAX", 2, 8200)
+    try:
+        journey.answer(link, "yes")
+        of_billing = journey.becomes(order["id"], "held")["case_id"]
+        partner, path = journey.doors.key("partners", "liege-calls"), f"/v1/orders/{order['id']}/cancellation"
+        journey.doors.call("intake", "POST", path, key=partner, json={"reason": "she thought again"})
+        # what is done is not cancelled: provisioning holds the order for that
+        of_provisioning = journey.doors.until("the second case", lambda: held_by_another(journey, order, of_billing))
+    finally:
+        billing_reads(journey, "TRIO-MAX", 2, 8100)
+    journey.case_becomes(of_billing, "overtaken")
+    assert journey.case(of_billing)["closed_by"]["type"] == "order.held.v1"
+    second = journey.case(of_provisioning)
+    assert (second["codes"], second["state"]) == (["order.conflict"], "open")
+    assert journey.decide(of_billing, "send_again").status_code == 409
+
+    assert journey.decide(of_provisioning, "send_again").is_success
+
+    journey.becomes(order["id"], "completed")
+    assert journey.charged(line.subscription_id) == 8100
+
+
 def test_an_order_that_waited_too_long_is_judged_once_it_is_sent_again(journey: Journey) -> None:
     line = journey.customer_with("TRIO", 2)
     first = journey.order(journey.body(line, agent="agent-99"))  # the same quote: two would be a discrepancy of both

@@ -60,9 +60,11 @@ from tests.local.world import (
     end_held,
     euro,
     found_in,
+    held_by_billing,
     honoured,
     in_the_shop,
     line,
+    newer_version,
     notice,
     offer,
     opened,
@@ -143,6 +145,11 @@ HEALTHY: dict[str, Break] = {
         ),
         add("cases", World.case("case-2", "open", "done", "notice.undeliverable")),
     ),
+    "an order that billing holds": held_by_billing("open", order_held=True),
+    "a newer version that waits behind the one that billing holds": all_of(
+        held_by_billing("open", order_held=True), newer_version()
+    ),
+    "an order that billing held, and another case holds now": held_by_billing("overtaken", order_held=True),
     "a version that billing holds": all_of(
         put(
             another=changed(
@@ -443,6 +450,26 @@ BREAKS: dict[str, tuple[str, str, Break]] = {
         CHARGE,
         "sub-1 is charged for a version that it never had",
         put(again=charged(subscription_version=3)),
+    ),
+    "a version that billing held, once its case is closed": (
+        CHARGE,
+        "sub-2 version 3 is not charged, and nobody looks at it",
+        all_of(HEALTHY["a version that billing holds"], edit("cases", "case-2", state="applied")),
+    ),
+    "an order that billing held, once its case is closed": (
+        CHARGE,
+        "sub-1 version 2 is not charged, and nobody looks at it",
+        held_by_billing("applied", order_held=False),
+    ),
+    "an order that is not charged while billing holds another one": (
+        CHARGE,
+        "sub-1 version 2 is not charged, and nobody looks at it",
+        held_by_billing("open", order_held=True, of="elsewhere"),
+    ),
+    "a newer version than the one that billing once held": (
+        CHARGE,
+        "sub-1 version 3 is not charged, and nobody looks at it",
+        all_of(held_by_billing("applied", order_held=False), put(charged=charged()), newer_version()),
     ),
     "a change that is not charged": (
         CHARGE,

@@ -311,7 +311,7 @@ def without(name: str) -> Break:
 
 
 def add(table: str, each: dict[str, Any]) -> Break:
-    return lambda world: world.rows[table].append(each)
+    return lambda world: world.rows[table].append(dict(each))
 
 
 def edit(table: str, identity: str, **changes: Any) -> Break:
@@ -333,6 +333,47 @@ def end_held(state: str) -> Break:
         edit("orders", "held", state=state, history=[{"state": "held"}, {"state": "cancelled"}]),
         edit("turns", "sub-1", holder=None),
         edit("cases", "case-1", state="overtaken"),
+    )
+
+
+def held_by_billing(state: str, *, order_held: bool, of: str = "done") -> Break:
+    """Let billing have held the order that was bought, in a case that may be closed; then nobody charged it.
+
+    Where the order is held all the same, another case has taken the place of billing's. `of`: another order's case.
+    """
+    clock = {"service": "intake", "name": "watch", "payload": {"order_id": "done", "steps": 3}, "failed": False}
+    states = ("pending", "inProgress", "held" if order_held else "inProgress")
+    now_in = "case-2" if state == "open" else "case-3"
+    mismatch, conflict = discrepancy("billing.mismatch", "billing"), discrepancy("order.conflict", "provisioning")
+    last = OrderHeld(order=order(), case_id=now_in, codes=("order.conflict",))
+    row_now = row("done", *states, case_id=now_in if order_held else None, confirmation_id="asked")
+    return all_of(
+        end_held("cancelled"),
+        *(without(name) for name in ("charged", "completed", "commission")),
+        put(
+            found2=found_in("case-2", mismatch, of),
+            opened2=opened("case-2", mismatch, of),
+            last=last if order_held else OrderConfirmed(order=order(), confirmed_at=NOW, medium="email-link"),
+        ),
+        add("cases", World.case("case-2", state, of, "billing.mismatch")),
+        put(found3=found_in("case-3", conflict, "done"), opened3=opened("case-3", conflict, "done")),
+        add(
+            "cases",
+            World.case("case-3", "open" if now_in == "case-3" and order_held else "applied", "done", "order.conflict"),
+        ),
+        edit("orders", "done", **row_now),
+        edit("turns", "sub-1", holder="done"),
+        add("jobs", clock),
+        lambda world: world.rows["lines"].clear(),
+    )
+
+
+def newer_version() -> Break:
+    """Let the subscription have one more version, which is not charged."""
+    return all_of(
+        put(newer=changed(subscription=subscription(3, MAX), before=subscription(2, MAX), order=None)),
+        edit("inventory", "sub-1", subscription=subscription(3, MAX).model_dump(mode="json")),
+        lambda world: world.calls.append(World.call(3, MAX)),
     )
 
 

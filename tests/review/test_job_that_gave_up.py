@@ -1,4 +1,4 @@
-"""A job that gave up in another service, from its case at review's door until it is done or ended there."""
+"""A job that gave up in another service, from its case at review's door until it is done."""
 
 from __future__ import annotations
 
@@ -37,13 +37,16 @@ async def test_a_reviewer_sets_a_job_going_again_that_gave_up(
     assert closed["failures"][0]["released"] == "handled"
 
 
-async def test_a_reviewer_ends_a_job_that_gave_up(desk: Desk, run_service: RunService, read_topic: Topics) -> None:
+async def test_a_job_that_gave_up_is_not_set_aside_for_it_is_work_that_was_promised(
+    desk: Desk, run_service: RunService, read_topic: Topics
+) -> None:
     broken = Broken()
     async with run_service(NAME, broken.handlers, job_attempts=1) as service:
         await desk.publish(confirmed("o1"))
         case_id = await only_case(desk)
-        assert (await desk.decide(case_id, "set_aside")).status_code == 200
-        closed = await desk.case(case_id, "applied")
-        assert closed["failures"][0]["released"] == "set-aside"
-        assert await failed_jobs(service) == 0
+        answer = await desk.decide(case_id, "set_aside")
+        assert (answer.status_code, answer.json()["code"]) == (409, "decision.unfit")
+        assert "send it again" in answer.json()["detail"]
+        assert (await desk.case(case_id))["state"] == "open"
+        assert await failed_jobs(service) == 1
         assert await read_topic("subscriptions") == []

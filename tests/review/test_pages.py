@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from datetime import timedelta
 from string import Formatter
 
@@ -19,7 +20,7 @@ from tests.harness import MovableClock, Topics
 from tests.review import samples
 from tests.review.desk import Desk
 from tests.review.reviewing import lost, poisoned, promised, revoked, sent, signed_in, token, visiting
-from tests.review.samples import discrepancy, found
+from tests.review.samples import discrepancy, euros, found
 
 TABLES = [
     texts.TEXTS,
@@ -191,6 +192,27 @@ async def test_a_case_says_what_each_decision_will_do_before_it_is_taken(desk: D
     assert "{not json" in technical
     assert "orders/3/41" in technical
     assert "Reject: no order waits for this case" in technical
+
+
+async def test_a_case_says_what_a_price_told_for_good_in_place_of_a_promotion_gives_away(desk: Desk) -> None:
+    untold = discrepancy("price.promotion", "intake", {"monthly": {"amount": -600, "currency": "EUR"}, "months": 6})
+    case_id, _ = await promised(
+        desk, published_monthly=euros(7500), quoted_monthly=euros(7500), discrepancies=(untold,)
+    )
+    async with signed_in(desk) as client:
+        page = (await client.get(f"/cases/{case_id}")).text
+    assert "at €75.00 a month instead of €75.00: €36.00 less over twelve months" in page
+    assert "A second reviewer has to approve" in page
+    assert (await desk.decide(case_id, "honour_quote")).json()["state"] == "awaiting_approval"
+
+
+async def test_a_job_that_gave_up_is_not_offered_to_be_set_aside(desk: Desk) -> None:
+    case_id = f"case-{uuid.uuid4().hex}"
+    await desk.publish(found(case_id, "message.unhandled", service="billing"), source="billing")
+    await desk.case(case_id)
+    async with signed_in(desk) as client:
+        page = (await client.get(f"/cases/{case_id}")).text
+    assert "Set aside: a job is work that was promised: send it again" in page
 
 
 async def test_a_case_is_decided_with_a_form_and_leads_on_to_the_next(desk: Desk, read_topic: Topics) -> None:

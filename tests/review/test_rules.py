@@ -138,9 +138,31 @@ def test_a_request_to_cancel_leaves_no_case_yet() -> None:
     assert following.after(held, news(samples.cancellation_requested(ORDER))) == held
 
 
-def test_an_order_held_for_another_case_leaves_the_first_alone() -> None:
+@pytest.mark.parametrize("decided", [None, "send_again"])
+def test_an_order_held_for_another_case_overtakes_the_first_and_says_by_what(decided: Decision | None) -> None:
+    held = [samples.held(ORDER, "case-1"), samples.held(ORDER, "case-2")]
+    first = decisions.decided(case(), made(decided)) if decided else case()
+    second = case().model_copy(update={"id": "case-2"})
+    both = standing(*held)
+    after = following.followed(first, both, news(held[1], event_id="e-2"))
+    assert (after.state, after.closed_by) == ("overtaken", By(type="order.held.v1", id="e-2"))
+    assert following.followed(second, both, news(held[1], event_id="e-2")) == second
+
+
+def test_a_case_that_is_opened_after_another_one_holds_its_order_is_overtaken_at_once() -> None:
     both = standing(samples.held(ORDER, "case-1"), samples.held(ORDER, "case-2"))
-    assert following.followed(case(), both, news(samples.held(ORDER, "case-2"))) == case()
+    assert following.overtaken(case(), both, LATER).closed_by == By(type="order.held.v1", id="e-2")
+
+
+def test_an_order_held_again_for_the_same_case_leaves_it_open() -> None:
+    again = standing(samples.held(ORDER, "case-1"), samples.held(ORDER, "case-1", "services.lost"))
+    assert following.overtaken(case(), again, LATER) == case()
+
+
+def test_a_case_that_held_its_order_before_another_one_did_is_open_when_it_holds_it_again() -> None:
+    third = standing(*(samples.held(ORDER, f"case-{number}") for number in (1, 2, 1)))
+    assert third.left("case-1") is None
+    assert third.left("case-2") == By(type="order.held.v1", id="e-3")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +207,7 @@ def test_a_closed_case_stays_as_it_was_closed() -> None:
     ("decision", "codes"),
     [
         ("honour_quote", ("price.monthly", "price.change", "price.one-off", "price.promotion", "quote.changed")),
-        ("apply_published_price", ("price.monthly", "price.missing", "price.currency", "quote.changed")),
+        ("apply_published_price", ("price.monthly", "price.change", "quote.changed")),
         ("reject", ("services.lost",)),
         ("cancel", ("services.lost",)),
         ("send_again", ("provisioning.failed",)),
@@ -216,6 +238,17 @@ def test_a_decision_does_not_fit_codes_that_it_cannot_resolve(decision: Decision
     assert codes[-1] in unfit.detail
 
 
+@pytest.mark.parametrize("code", ["price.missing", "price.currency"])
+def test_a_published_price_is_applied_only_where_there_is_one(code: str) -> None:
+    priced = case(code, "quote.changed", published_monthly=euros(8100))
+    assert decisions.unfit(priced, "apply_published_price", priced.codes, confirmed=False) is None
+    without = case(code, "quote.changed")
+    for codes in (without.codes, ("quote.changed",)):
+        unfit = decisions.unfit(without, "apply_published_price", codes, confirmed=False)
+        assert unfit is not None
+        assert (unfit.pointer, unfit.why) == ("/codes", "no-price")
+
+
 def test_only_the_codes_that_are_named_have_to_fit() -> None:
     both = case("price.change", "services.lost")
     assert decisions.unfit(both, "honour_quote", ("price.change",), confirmed=False) is None
@@ -240,6 +273,15 @@ def test_decisions_about_an_order_do_not_fit_a_message(decision: Decision) -> No
 @pytest.mark.parametrize("decision", ["send_again", "set_aside"])
 def test_a_message_is_sent_again_or_set_aside(decision: Decision) -> None:
     assert decisions.unfit(technical("billing"), decision, ("message.unreadable",), confirmed=False) is None
+
+
+def test_a_job_that_gave_up_is_sent_again_and_nothing_else() -> None:
+    job = cases.opened(found("case-1", "message.unhandled", service="billing"), NOW)
+    fitting = [each.decision for each in decisions.offered(job, confirmed=False, above_minor=0) if each.unfit is None]
+    assert fitting == ["send_again"]
+    aside = decisions.unfit(job, "set_aside", job.codes, confirmed=False)
+    assert aside is not None
+    assert (aside.pointer, aside.why) == ("/decision", "job-promised")
 
 
 def test_a_message_that_never_came_is_set_aside_and_cannot_be_sent_again() -> None:
@@ -274,6 +316,54 @@ def test_nobody_decides_a_sale_of_their_own_partner() -> None:
     assert cases.own_sale(case(), ["liege-calls"])
     assert not cases.own_sale(case(), ["gent-calls"])
     assert not cases.own_sale(technical("billing"), ["gent-calls"])
+
+
+@pytest.mark.parametrize(
+    ("published", "told", "promotions", "less"),
+    [
+        (7500, 7500, [(promotion(-600, 6), None)], 6 * 600),  # 75.00 for good, not 81.00 after six months
+        (7500, 7300, [(promotion(-600, 6), None)], 12 * 200 + 6 * 600),
+        (7500, 7800, [(promotion(-600, 6), None)], 6 * 300),  # 75.00 first, then never above 78.00
+        (7500, 8100, [(promotion(-600, 6), None)], 0),
+        (7500, 8500, [(promotion(-600, 6), None)], 0),
+        (7500, None, [(promotion(-600, 6), None)], 6 * 600),
+        (7500, 7500, [(promotion(-600, 12), None)], 0),
+        (7500, 7500, [(promotion(-600, 24), None)], 0),
+        (7500, 7500, [(promotion(-600, 6), promotion(-600, 3))], 0),
+        (7500, 7500, [(promotion(-600, 6), promotion(-600, 12))], 6 * 600),
+        (8100, 7500, [(None, promotion(-600, 6))], 12 * 600 + 6 * 600),  # never less than each part of it
+        (8100, 7500, [], 12 * 600),
+    ],
+)
+def test_what_honouring_gives_away_in_a_year_counts_a_promotion_and_what_outlasts_it(
+    published: int, told: int | None, promotions: list[tuple[Any, Any]], less: int
+) -> None:
+    judged = case().model_copy(
+        update={
+            "published_monthly": euros(published),
+            "quoted_monthly": None if told is None else euros(told),
+            "discrepancies": tuple(discrepancy("price.promotion", "intake", *each) for each in promotions),
+        }
+    )
+    assert decisions.honoured_difference(judged) == less
+    assert decisions.needs_approval(judged, "honour_quote", 2000) is (less > 2000)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "less"),
+    [
+        (None, promotion(-600, 6), 6 * 600),
+        (promotion(-600, 6), promotion(-600, 6), 0),
+        (None, None, 0),
+    ],
+)
+def test_what_was_told_for_good_in_an_earlier_quote_counts_too(earlier: Any, now: Any, less: int) -> None:
+    told = {"at": "2026-11-20T13:00:00Z", "quote": {"monthly_total": {"amount": 7500}, "promotion": earlier}}
+    changed = discrepancy("quote.changed", "intake", [told], {"monthly_total": {"amount": 7500}, "promotion": now})
+    judged = case("quote.changed").model_copy(
+        update={"published_monthly": euros(7500), "quoted_monthly": euros(7500), "discrepancies": (changed,)}
+    )
+    assert decisions.honoured_difference(judged) == less
 
 
 @pytest.mark.parametrize(

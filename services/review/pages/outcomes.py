@@ -237,6 +237,18 @@ UNFIT: dict[str, dict[str, str]] = {
         "de": "ein Auftrag wartet auf diesen Fall: stornieren Sie ihn",
         "en": "an order waits for this case: cancel it",
     },
+    "job-promised": {
+        "fr": "une tâche est un travail promis : renvoyez",
+        "nl": "een taak is beloofd werk: stuur opnieuw",
+        "de": "eine Aufgabe ist zugesagte Arbeit: erneut senden",
+        "en": "a job is work that was promised: send it again",
+    },
+    "no-price": {
+        "fr": "aucun prix n'a pu être établi",
+        "nl": "er kon geen prijs worden bepaald",
+        "de": "es ließ sich kein Preis bilden",
+        "en": "no price could be made",
+    },
     "nothing-to-end": {
         "fr": "aucune commande n'attend ce dossier",
         "nl": "geen bestelling wacht op dit dossier",

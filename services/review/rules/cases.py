@@ -140,6 +140,11 @@ class Case(Data):
         return self.order_id is not None and not BESIDE_THE_ORDER.issuperset(self.codes)
 
     @property
+    def about_job(self) -> bool:
+        """Whether it is about a job that gave up: a service failed, and what it found is no message."""
+        return bool(self.failures and self.discrepancies)
+
+    @property
     def given_evidence(self) -> Evidence | None:
         """The last evidence that the partner gave in an answer; nobody judged it yet, for that makes a new case."""
         answers = [each.answer for each in self.questions if each.answer and each.answer.evidence]

@@ -30,6 +30,8 @@ RESOLVES: dict[Decision, frozenset[str]] = {
 
 """The codes that a decision can resolve, where it cannot resolve all."""
 
+WITHOUT_PRICE = frozenset({"price.missing", "price.currency"})
+"""The codes of which some are found where no price can be made at all, and some where one can."""
 
 MONTHS_OF_A_YEAR = 12
 REMOVALS = "/removals"
@@ -51,6 +53,8 @@ def unfit(case: Case, decision: Decision, codes: Sequence[str], *, confirmed: bo
     """Say why a decision does not fit a case; None where it does. `confirmed`: the order was once on its way."""
     if decision in RESOLVES:
         return _for_codes(case, decision, codes, RESOLVES[decision]) or _for_price(case, decision, codes)
+    if decision == "set_aside" and case.about_job:
+        return _unfit("job-promised", "a job is work that was promised: send it again once the cause is mended")
     if decision == "set_aside":
         return _unfit("order-waits", "an order waits for this case: cancel it") if case.holds_order else None
     if not case.holds_order:
@@ -189,10 +193,13 @@ def needs_approval(case: Case, decision: Decision, above_minor: int) -> bool:
 
 
 def honoured_difference(case: Case) -> int:
-    """How much less is paid over twelve months, and once, where the quote is honoured; minor units."""
+    """How much less is paid over twelve months, and once, where the quote is honoured; minor units.
+
+    What was told for good in place of a promotion stays for the months after it, too.
+    """
     once = _differences(each for each in case.discrepancies if each.code == "price.one-off")
     promotions = [_promised(each) for each in case.discrepancies if each.code == "price.promotion"]
-    return MONTHS_OF_A_YEAR * _monthly_difference(case) + max(once, default=0) + max(promotions, default=0)
+    return MONTHS_OF_A_YEAR * _monthly_difference(case) + max(once, default=0) + max(*promotions, _lasting(case), 0)
 
 
 def decided(case: Case, made: Made) -> Case:
@@ -288,7 +295,16 @@ def _for_codes(case: Case, decision: Decision, codes: Sequence[str], fitting: fr
 
 
 def _for_price(case: Case, decision: Decision, codes: Sequence[str]) -> Unfit | None:
-    """A quote is honoured as a whole: a price of which some parts are told and others published, nobody decided."""
+    """A quote is honoured as a whole: a price of which some parts are told and others published, nobody decided.
+
+    Where no price could be made there is no published one to apply.
+    """
+    if (
+        decision == "apply_published_price"
+        and case.published_monthly is None
+        and not WITHOUT_PRICE.isdisjoint(case.codes)
+    ):
+        return _unfit("no-price", "there is no published price to apply: no price could be made", "/codes")
     if decision != "honour_quote":
         return None
     left = [code for code in resolvable(case, decision) if code not in codes]
@@ -316,13 +332,38 @@ def _differences(discrepancies: Iterable[Discrepancy]) -> list[int]:
 
 def _promised(found: Discrepancy) -> int:
     """What a promotion that was told takes off in all, beyond the published one."""
+    (told, told_months), (published, months) = _promotion(found.given), _promotion(found.expected)
+    return max(told * told_months - published * months, 0)
 
-    def off(value: Any) -> int:  # noqa: ANN401 - a discrepancy's value may be anything
-        monthly = _amount(value.get("monthly")) if isinstance(value, dict) else None
-        months = value.get("months") if isinstance(value, dict) else None
-        return -monthly * months if monthly is not None and isinstance(months, int) else 0
 
-    return max(off(found.given) - off(found.expected), 0)
+def _lasting(case: Case) -> int:
+    """What a price that was told without the published promotion takes off in the year's months after it.
+
+    Where more was told than the promotion leaves, that much less stays.
+    """
+    left_out = [(each.expected, each.given) for each in case.discrepancies if each.code == "price.promotion"]
+    for each in case.discrepancies:
+        if each.code == "quote.changed" and isinstance(each.given, dict) and isinstance(each.expected, list | tuple):
+            told = [quote.get("quote", {}).get("promotion") for quote in each.expected if isinstance(quote, dict)]
+            published = left_out[0][0] if left_out else each.given.get("promotion")
+            left_out += [(published, promotion) for promotion in told]
+    promotions = [_promotion(published) for published, told in left_out if told is None]
+    return max(
+        (max(off - _told_above(case), 0) * max(MONTHS_OF_A_YEAR - months, 0) for off, months in promotions), default=0
+    )
+
+
+def _told_above(case: Case) -> int:
+    """How much more a month was told than is published, promotion included; 0 where that is not known."""
+    published, quoted = _amount(case.published_monthly), _amount(case.quoted_monthly)
+    return max(quoted - published, 0) if published is not None and quoted is not None else 0
+
+
+def _promotion(value: Any) -> tuple[int, int]:  # noqa: ANN401 - a discrepancy's value may be anything
+    """How much a promotion takes off a month, and for how many months; none takes nothing off."""
+    monthly = _amount(value.get("monthly")) if isinstance(value, dict) else None
+    months = value.get("months") if isinstance(value, dict) else None
+    return (-monthly, months) if monthly is not None and isinstance(months, int) else (0, 0)
 
 
 def _amount(money: Any) -> int | None:  # noqa: ANN401 - a discrepancy's value may be anything

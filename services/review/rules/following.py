@@ -60,14 +60,17 @@ def remembered(event: OrderEvent) -> bool:
 
 
 def after(standing: Standing, news: News) -> Standing:
-    """Where an order stands after one more of its events; a request to cancel changes nothing yet."""
+    """Where an order stands after one more of its events; a request to cancel changes nothing yet.
+
+    One case holds an order: another one that holds it takes the place of the one before, which nobody answers any more.
+    """
     event = news.event
+    holds = {case_id: before or news.by for case_id, before in standing.holds.items()}
     if isinstance(event, OrderHeld):
-        return standing.model_copy(update={"holds": {**standing.holds, event.case_id: None}})
+        return standing.model_copy(update={"holds": {**holds, event.case_id: None}})
     final = isinstance(event, FINAL_EVENTS)
     if not final and not isinstance(event, OrderAcknowledged | OrderPending | OrderConfirmed):
         return standing
-    holds = {case_id: before or news.by for case_id, before in standing.holds.items()}
     return Standing(holds=holds, ended_by=standing.ended_by or (news.by if final else None))
 
 
