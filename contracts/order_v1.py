@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, StrictBool, StrictInt
@@ -127,6 +128,19 @@ class Order(Data):
             return None
         price = self.price.model_dump(mode="json")
         return price if self.discloses else price | {"current_monthly": None, "monthly_change": None}
+
+
+OPEN_ENDED = frozenset({"provisioning.failed", "order.overdue", "order.conflict"})
+"""Codes of an order on its way that leave open what was done: a network that failed or is silent, a clock that ran out,
+a cancellation that came too late."""
+
+
+def is_untouched(discrepancies: Iterable[Discrepancy], *, confirmed: bool) -> bool:
+    """Whether it is certain that nothing of a held order is under way or in place, so that it may become another one.
+
+    It was never confirmed, or whoever stopped it did nothing. What billing holds is in place already.
+    """
+    return not confirmed or not any(each.code in OPEN_ENDED or each.stage == "billing" for each in discrepancies)
 
 
 class OrderEvent(Event):

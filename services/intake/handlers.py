@@ -19,6 +19,7 @@ from contracts.order_v1 import (
     OrderQuestioned,
     OrderRejected,
     PriceDecision,
+    is_untouched,
 )
 from contracts.subscription_v1 import ChangeCancelled, ChangeFailed, ChangeHeld, SubscriptionChanged
 from services.chassis.consuming import consumes
@@ -119,10 +120,12 @@ async def hold_failed(event: ChangeFailed, tx: Transaction) -> list[OrderHeld]:
 
 @consumes(ChangeCancelled)
 async def finish_cancellation(event: ChangeCancelled, tx: Transaction) -> list[OrderCancelled]:
-    """Cancel an order now that it is known that nothing of it is in place."""
+    """Cancel an order now that it is known that nothing of it is in place; one that ended stays as it is."""
     row = await _order(tx, event.order_id)
+    if store.is_final(row.state):
+        return []
     reason = row.history[-1]["reason"] or "cancelled"
-    if row.state in ("held", "inProgress"):  # a refusal came in between, or its clock ran out and it was sent again
+    if row.state != "assessingCancellation":  # a refusal came in between, or its clock ran out and it was sent again
         row = life.move(tx, row, "assessingCancellation", "provisioning", reason)
     row = life.move(tx, row, "pendingCancellation", "provisioning")
     await life.cancelled(tx, row, "provisioning", reason)
@@ -185,8 +188,12 @@ async def carry_out_decision(
 async def _correct(tx: Transaction, row: OrderRow, event: CaseDecided) -> None:
     """Put an order right and judge it again: a correction resolves nothing by itself.
 
-    Another offer is looked for anew, and what was decided about the price of the first one is not about it.
+    Another offer is looked for anew, and what was decided about the price of the first one is not about it. An order of
+    which something may be under way or in place stays as it is and held, and its case is open again.
     """
+    if not is_untouched(row.discrepancies, confirmed=row.attempt > 0):
+        life.held_by(tx, row, row.discrepancies, event.case_id, event.reviewer)
+        return
     order = rules.corrected(row.order, event.corrections or Corrections())
     same_offer = order.offer_code == row.order.offer_code
     await life.resume(tx, changed(row, order=order, resolved=row.resolved if same_offer else []), event.reviewer)
@@ -236,12 +243,14 @@ async def assess_later(job_: AssessLater, tx: Transaction) -> list[OrderHeld | O
 
 
 @job(ExpireConfirmation)
-async def expire_confirmation(job_: ExpireConfirmation, tx: Transaction) -> list[OrderCancelled]:
+async def expire_confirmation(
+    job_: ExpireConfirmation, tx: Transaction
+) -> list[OrderCancelled | OrderCancellationRequested]:
     """Cancel an order whose customer did not answer in time; a question that was replaced has nothing to expire."""
     confirmation = await tx.get(ConfirmationRow, job_.confirmation_id)
     row = await _order(tx, confirmation.order_id) if confirmation else None
     if row is not None and row.state == "pending" and row.confirmation_id == job_.confirmation_id:
-        await life.cancelled(tx, row, "intake", "the customer did not answer in time")
+        await life.cancel(tx, row, "intake", "the customer did not answer in time")
     return []
 
 

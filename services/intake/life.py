@@ -116,7 +116,7 @@ async def assess(tx: Transaction, row: OrderRow, by: str = "intake") -> OrderRow
     found = judged.left(row.resolved)
     if found:
         return hold(tx, row, found, by)
-    if row.state == "acknowledged" and await _is_signed(tx, row, judged):
+    if _only_waited(row) and await _is_signed(tx, row, judged):
         return await start(tx, row, by, "signed-contract")
     return await ask(tx, row, by)
 
@@ -133,6 +133,11 @@ async def assess_stopped(tx: Transaction, row: OrderRow, version: int | None) ->
     if as_signed and same_version and not rules.moved(row.order, judged, await _version(tx, row)):
         return await start(tx, row, "intake", "sent-again")
     return await assess(tx, row)
+
+
+def _only_waited(row: OrderRow) -> bool:
+    """Whether nobody had a question about an order, or decided or put right anything: it was taken, and waited."""
+    return all(entry["state"] == "acknowledged" for entry in row.history)
 
 
 async def _is_signed(tx: Transaction, row: OrderRow, judged: rules.Assessment) -> bool:
@@ -248,7 +253,7 @@ async def wrong_code(tx: Transaction, row: OrderRow, confirmation: ConfirmationR
     tx.put(confirmation)
     if confirmation.wrong_codes < settings.wrong_codes:
         return row
-    return await cancelled(tx, row, "intake", f"the code was wrong {confirmation.wrong_codes} times")
+    return await cancel(tx, row, "intake", f"the code was wrong {confirmation.wrong_codes} times")
 
 
 async def confirm(tx: Transaction, row: OrderRow) -> OrderRow:
@@ -333,8 +338,8 @@ async def reject(tx: Transaction, row: OrderRow, by: str, reason: str) -> OrderR
 
 
 async def cancel(tx: Transaction, row: OrderRow, by: str, reason: str) -> OrderRow:
-    """End an order: at once where nothing was done, else provisioning is asked to stop."""
-    if row.attempt and row.state != "pending":
+    """End an order: at once where it was never on its way, else provisioning stops or undoes what was done of it."""
+    if row.attempt:
         row = move(tx, row, "assessingCancellation", by, reason)
         tx.publish(OrderCancellationRequested(order=row.order, reason=reason))
         watch(tx, row, "order.overdue", settings.in_progress_seconds)
@@ -353,7 +358,7 @@ async def cancelled(tx: Transaction, row: OrderRow, by: str, reason: str) -> Ord
 async def dispute(tx: Transaction, row: OrderRow, change: Money | None, total: Money | None) -> OrderRow:
     """Cancel an order that is not what its customer was told, and have a person ask what the agent told her (S2)."""
     raise_case(tx, row, rules.disputed(row.order, change, total))
-    return await cancelled(tx, row, "customer", "it is not what the customer was told")
+    return await cancel(tx, row, "customer", "it is not what the customer was told")
 
 
 async def pass_turn(tx: Transaction, row: OrderRow) -> None:

@@ -224,7 +224,14 @@ def consumers(context: typer.Context, stack: StackFile = DEFAULT_STACK_FILE, as_
 
 def _show_consumers(states: dict[str, dict[str, Any]]) -> None:
     figures = ("lag", "last\npoll", "parked\nkeys", "dead\nletters", "unsent", "jobs\ndue", "jobs\nfailed")
-    table = Table("service", "state", *(Column(each, justify="right") for each in figures), box=SIMPLE_HEAD)
+    table = Table(
+        Column("service", no_wrap=True),
+        Column("state", no_wrap=True),
+        *(Column(each, justify="right", no_wrap=True) for each in figures),
+        box=SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+    )
     for name, state in states.items():
         table.add_row(name, *_consumer_row(state))
     console.print(table)
@@ -284,11 +291,15 @@ def cases(
 
     The exit code is 1 where one is overdue.
     """
-    found = standing_cases.standing(Doors.of(stack), overdue=overdue)
+    doors = Doors.of(stack)
+    found = standing_cases.standing(doors, overdue=overdue)
     if as_json:
         print_json(found)
+    elif found:
+        console.print(standing_cases.table(found))
+        line(console, "worked at ", f"{doors.url('review')}/cases", style="")
     else:
-        console.print(standing_cases.table(found) if found else "no case is open")
+        console.print("no case is overdue" if overdue else "no case is open")
     if any(case["overdue"] for case in found):
         raise typer.Exit(1)
 

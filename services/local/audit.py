@@ -122,10 +122,12 @@ def clocks(evidence: Evidence) -> Iterator[Fault]:
 
 def completed(evidence: Evidence) -> Iterator[Fault]:
     """A completed order was carried out and charged; for one that ended otherwise nothing was done or earned."""
-    changed = {e.order.id for _, e in evidence.events(SubscriptionChanged) if e.order}
+    carried_out = {e.order.id: e.order for _, e in evidence.events(SubscriptionChanged) if e.order}
+    changed = carried_out.keys()
     charged = {e.order_id for _, e in evidence.events(ChargesStarted) if e.order_id}
     earned = {e.order_id for _, e in evidence.events(CommissionHeld)}
-    honoured = {e.order.id for _, e in evidence.events(OrderCompleted) if _is_honoured(e.order)}
+    done = {e.order.id: e.order for _, e in evidence.events(OrderCompleted)}
+    honoured = {order_id for order_id, order in done.items() if _is_honoured(order)}
     for row in evidence.orders:
         order_id = row["id"]
         if row["state"] == "completed" and order_id not in changed & charged:
@@ -134,6 +136,9 @@ def completed(evidence: Evidence) -> Iterator[Fault]:
             yield order_id, f"is {row['state']}, but something was done for it"
         if row["state"] != "completed" and order_id in earned:
             yield order_id, f"is {row['state']}, but a commission is held for it"
+    for order_id in sorted(done.keys() & changed):
+        if (done[order_id].offer, done[order_id].price) != (carried_out[order_id].offer, carried_out[order_id].price):
+            yield order_id, "is completed as something else than what was carried out"
     for order_id in honoured & earned:
         yield order_id, "was honoured below the published price, but a commission is held for it"
 
@@ -149,13 +154,19 @@ def confirmed(evidence: Evidence) -> Iterator[Fault]:
     asked: dict[str, str] = {}
     agreed: dict[str, Order] = {}
     started = set()
-    for record, event in evidence.events(OrderPending, OrderConfirmed):
+    held = set()
+    for record, event in evidence.events(OrderPending, OrderHeld, OrderConfirmed):
         order = event.order
         if isinstance(event, OrderPending):
             asked[order.id], agreed[order.id] = event.confirmation_id, order
             continue
+        if isinstance(event, OrderHeld):
+            held.add(order.id)
+            continue
         started.add(order.id)
         lacks = _lacks(order, asked.get(order.id), yes, contracts)
+        if order.id in held and order.id not in agreed:
+            yield record.place, f"{order.id} was in review, and its customer was not asked"
         first = agreed.setdefault(order.id, order)
         if lacks:
             yield record.place, f"{order.id} is confirmed, but {lacks}"

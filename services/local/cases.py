@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from services.local.doors import Doors
@@ -38,10 +38,14 @@ def _listed(doors: Doors, **filters: str) -> Iterator[Case]:
 
 
 def table(cases: list[Case]) -> Table:
-    """One row a case; what is overdue is red. Times are UTC, as in events and logs."""
-    found = Table("due (UTC)", "what", "of", "state", "owner", box=SIMPLE_HEAD)
+    """One row a case: its codes, and the ids of the case and its order. Times are UTC, as in events and logs.
+
+    Ids are whole and unbroken in 80 columns, so that they can be copied.
+    """
+    found = Table("due", Column("case, order or services", no_wrap=True), "state", "owner", box=SIMPLE_HEAD)
     for case in cases:
-        due = Text(case["due_at"][:16].replace("T", " "), style="bold red" if case["overdue"] else "")
-        of = case["order_id"] or ", ".join(case["services"]) or "-"
-        found.add_row(due, ", ".join(case["codes"]), Text(of, overflow="fold"), case["state"], case["owner"] or "-")
+        due = Text(case["due_at"][:16].replace("T", "\n"), style="bold red" if case["overdue"] else "")
+        of = case["order_id"] or ", ".join(case["services"])
+        what = Text("\n").join(Text(each) for each in (", ".join(case["codes"]), case["id"], of) if each)
+        found.add_row(due, what, case["state"].replace("_", " "), case["owner"] or "-")
     return found

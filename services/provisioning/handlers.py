@@ -68,9 +68,11 @@ def _rows(event: Any) -> Iterable[tuple[Any, tuple[object, ...]]]:  # noqa: ANN4
 @consumes(OrderConfirmed, reads=_rows)
 async def change_subscription(
     event: OrderConfirmed, tx: Transaction
-) -> list[ChangeHeld | ChangeFailed | DiscrepancyFound | SubscriptionChanged]:
+) -> list[ChangeHeld | ChangeFailed | ChangeCancelled | DiscrepancyFound | SubscriptionChanged]:
     """Have the network do what was ordered, or say why not; an attempt that was seen already does nothing."""
     known = await tx.get(ChangeRow, event.order.id)
+    if store.state(known) == "cancelled":
+        return [_cancelled(event.order)]
     if known is not None and known.state == "done" and event.attempt > known.attempt:
         return [_said_again(tx, known, event)]
     if not rules.starts(store.state(known), known.attempt if known else 0, event.attempt):
@@ -130,17 +132,17 @@ async def cancel_change(
     """Cancel a change of which nothing was done; what was done in part, or may have been, the network undoes first.
 
     One that is under way at the network cannot be stopped: it completes, and SubscriptionChanged is the answer (or
-    ChangeFailed). One that is done is held for a person: undoing it takes a reversal.
+    ChangeFailed). One that is done is held for a person: undoing it takes a reversal. What was cancelled stays so.
     """
     known = await tx.get(ChangeRow, event.order.id)
     if store.state(known) == "done":
         return [*_held(tx, event.order, rules.done_already())]
-    if store.state(known) in {"planned", "restoring", "cancelled"}:
+    if store.state(known) in {"planned", "restoring"}:
         return []
     if known is not None and known.touched:
         return [*await _restore(tx, known)]
     await store.keep_change(tx, event.order, known.attempt if known else 0, "cancelled")
-    return [ChangeCancelled(order_id=event.order.id, subscription_id=event.order.subscription_id)]
+    return [_cancelled(event.order)]
 
 
 async def _restore(tx: Transaction, row: ChangeRow) -> Sequence[ChangeHeld | DiscrepancyFound]:
@@ -173,7 +175,7 @@ async def finish_restoring(
     if wrong is not None:
         return [*_failed(tx, row, wrong, undoing=True)]
     tx.put(changed(row, state="cancelled", touched=False, ended_at=tx.now))
-    return [ChangeCancelled(order_id=row.order_id, subscription_id=row.subscription_id)]
+    return [_cancelled(row.order)]
 
 
 async def _change(tx: Transaction, order: Order, attempt: int, tries_left: int) -> list[Answer]:
@@ -239,6 +241,10 @@ def _case(tx: Transaction, order: Order, discrepancies: tuple[Discrepancy, ...])
         agent=order.agent,
         discrepancies=discrepancies,
     )
+
+
+def _cancelled(order: Order) -> ChangeCancelled:
+    return ChangeCancelled(order_id=order.id, subscription_id=order.subscription_id)
 
 
 def _said_again(tx: Transaction, row: ChangeRow, event: OrderConfirmed) -> SubscriptionChanged:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from contracts.case_v1 import CaseDecided, Decision
+import pytest
+
+from contracts.case_v1 import CaseDecided, Corrections, Decision
 from contracts.offer_v1 import OfferPublished, OfferWithdrawn
+from contracts.order_v1 import Evidence
 from tests.harness import START, MovableClock, eventually
-from tests.intake.shop import OFFERS, Shop
+from tests.intake.shop import GENT, LIEGE, OFFERS, Shop
 
 PUBLISHED: dict[str, Any] = {"channel": "telesales"}
 LATE = OFFERS[0].model_copy(update={"code": "LATE", "version": 1})
@@ -19,7 +22,7 @@ LATE_ORDER: dict[str, Any] = {
 }
 
 
-async def decide(shop: Shop, order: dict[str, Any], decision: Decision) -> None:
+async def decide(shop: Shop, order: dict[str, Any], decision: Decision, corrections: Corrections | None = None) -> None:
     """Let a reviewer decide about what a held order is held for."""
     await shop.publish(
         CaseDecided(
@@ -30,13 +33,14 @@ async def decide(shop: Shop, order: dict[str, Any], decision: Decision) -> None:
             codes=tuple(each["code"] for each in order["discrepancies"]),
             reason="it is ours to do",
             reviewer="rita",
+            corrections=corrections,
             decided_at=START,
         )
     )
 
 
-async def cancel(shop: Shop, order: dict[str, Any]) -> None:
-    async with shop.at() as client:
+async def cancel(shop: Shop, order: dict[str, Any], partner: str = GENT) -> None:
+    async with shop.at(partner) as client:
         answer = await client.post(f"/v1/orders/{order['id']}/cancellation", json={"reason": "a mistake"})
     assert answer.json()["state"] == "cancelled"
 
@@ -135,3 +139,20 @@ async def test_an_offer_that_is_read_again_stays_off_sale(shop: Shop) -> None:
     await shop.publish(OfferPublished(offer=LATE.model_copy(update={"version": 2}), published_at=START))
     await eventually(lambda: shop.has("SELECT count(*) = 2 FROM offer WHERE code = 'LATE'"))
     assert await shop.has("SELECT withdrawn_at IS NOT NULL FROM offer WHERE code = 'LATE' AND version = 1")
+
+
+@pytest.mark.parametrize("evidence", ["signed", "given in an answer"])
+async def test_who_signed_is_asked_all_the_same_once_her_order_was_put_right(
+    shop: Shop, clock: MovableClock, evidence: str
+) -> None:
+    line, contract = await shop.line(), await shop.upload(b"%PDF signed while it waited")
+    first = await shop.order(shop.body(line, **PUBLISHED), LIEGE)
+    second = await shop.order(shop.body(line, contract if evidence == "signed" else None, removals=["tv"]))
+    clock.advance(timedelta(days=2, minutes=1))
+    overdue = await shop.becomes(second["id"], "held")
+    given = Evidence(kind="signed-contract", reference="C-9", sha256=contract)
+    right = Corrections(removals=(), evidence=None if evidence == "signed" else given)
+    await decide(shop, overdue, "correct_and_resubmit", corrections=right)
+    await shop.becomes(second["id"], "acknowledged")
+    await cancel(shop, first, LIEGE)
+    await shop.becomes(second["id"], "pending")

@@ -182,6 +182,12 @@ LETTER = {"case_id": "case-1", "state": "failed", "queue": "q", "topic": "orders
 FAILED_JOB = {"service": "intake", "name": "intake.later", "payload": {}, "failed": True}
 
 
+def reviewed_first(world: World) -> None:
+    """Before anything else the order that is done now was held."""
+    held = OrderHeld(order=order(), case_id="case-1", codes=("order.conflict",))
+    world.events = {"reviewed": held, **world.events}
+
+
 def left_behind(world: World) -> None:
     """The network made one more version, and the order that is still open is about another subscription."""
     world.one("orders", "held").update(subscription_id="sub-2")
@@ -302,6 +308,21 @@ BREAKS: dict[str, tuple[str, str, Break]] = {
             put(completed=OrderCancelled(order=order(), reason="no")),
             edit("orders", "done", state="cancelled", history=[{"state": "cancelled"}]),
         ),
+    ),
+    "an order that was completed as another one than was carried out": (
+        COMPLETED,
+        "done is completed as something else than what was carried out",
+        put(completed=OrderCompleted(order=order(offer=TRIO.ref), completed_at=NOW)),
+    ),
+    "an order that was completed at another price than was carried out": (
+        COMPLETED,
+        "done is completed as something else than what was carried out",
+        put(completed=OrderCompleted(order=order(price=None), completed_at=NOW)),
+    ),
+    "a signed contract of an order that a person decided about": (
+        YES,
+        "done was in review, and its customer was not asked",
+        all_of(signed(), reviewed_first),
     ),
     "a yes that nobody said": (
         YES,

@@ -462,6 +462,24 @@ def test_what_is_carried_out_is_not_put_right_any_more(decision: Decision) -> No
     assert unfit.why == "carried-out"
 
 
+@pytest.mark.parametrize(
+    ("code", "stage", "confirmed", "why"),
+    [
+        ("order.overdue", "intake", True, "may-be-done"),
+        ("provisioning.failed", "provisioning", True, "may-be-done"),
+        ("order.conflict", "provisioning", True, "may-be-done"),
+        ("order.conflict", "intake", False, None),
+        ("services.lost", "provisioning", True, None),
+    ],
+)
+def test_an_order_of_which_a_part_may_be_done_does_not_become_another_one(
+    code: str, stage: str, why: str | None, *, confirmed: bool
+) -> None:
+    of = cases.opened(found("case-1", code, of=ORDER, stage=stage), NOW)
+    unfit = decisions.unfit(of, "correct_and_resubmit", of.codes, confirmed=confirmed)
+    assert (unfit and unfit.why) == why
+
+
 def test_an_offer_is_not_put_right_where_there_is_none() -> None:
     ends = ORDER.model_copy(update={"action": "terminate", "offer_code": None})
     unfit = decisions.unfit_corrections(ends, Corrections(offer="TRIO"))

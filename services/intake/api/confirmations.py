@@ -149,7 +149,7 @@ async def _answered(tx: Transaction, question: Question, answer: Answer, told: d
         case "yes":
             row = await life.confirm(tx, row)
         case "no":
-            row = await life.cancelled(tx, row, "customer", "the customer said no")
+            row = await life.cancel(tx, row, "customer", "the customer said no")
         case "not-what-i-was-told":
             row = await life.dispute(tx, row, told.get("told_monthly_change"), told.get("told_monthly_total"))
     return Question(question.language, _standing(tx, row, confirmation), row, confirmation)

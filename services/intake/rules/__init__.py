@@ -20,7 +20,7 @@ STAGE = "intake"
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     "acknowledged": frozenset({"pending", "held", "inProgress", "rejected", "cancelled"}),
-    "pending": frozenset({"pending", "inProgress", "held", "cancelled"}),
+    "pending": frozenset({"pending", "inProgress", "held", "assessingCancellation", "cancelled"}),
     "held": frozenset(
         {
             *("held", "acknowledged", "pending", "inProgress"),
@@ -35,8 +35,9 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     "cancelled": frozenset(),
     "failed": frozenset(),
 }
-"""TMF622 v4's states. Three steps are ours: a new summary while pending, fewer codes while held, and from held back to
-acknowledged, where an order that was held because it waited too long is sent again and another one is still ahead."""
+"""TMF622 v4's states. Four steps are ours: a new summary while pending, fewer codes while held, from held back to
+acknowledged, where an order that was held because it waited too long is sent again and another one is still ahead, and
+from pending to assessing a cancellation, where the order was on its way before its customer was asked anew."""
 
 
 class NothingToHonourError(LookupError):

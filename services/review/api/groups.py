@@ -6,28 +6,31 @@ from collections import Counter
 from datetime import timedelta
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse
 
 from services.chassis.http import Problem, look, service_of, transact
 from services.chassis.transaction import Transaction
 from services.review import store
-from services.review.api.pages import Here, Sender, Text, TypedIn, Typing, decide_within
+from services.review.api.deciding import WITHOUT_NUL
+from services.review.api.pages import Here, Sender, TypedIn, Typing, decide_within
 from services.review.api.rendering import PageRoute, page, refusal
 from services.review.api.session import Visitor
 from services.review.rules import decisions
-from services.review.rules.cases import Case
+from services.review.rules.cases import LONGEST_CAUSE, Case
 from services.review.settings import Settings
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 CASES_AT_MOST = 200
+
+Cause = Annotated[str, Query(max_length=LONGEST_CAUSE, pattern=WITHOUT_NUL)]
 ONE_BY_ONE = frozenset({"correct_and_resubmit"})
 """Decisions that name what is one order's alone."""
 
 
 @router.get("/groups")
-async def show_group(request: Request, who: Here, cause: Text) -> HTMLResponse:
+async def show_group(request: Request, who: Here, cause: Cause) -> HTMLResponse:
     """Show the undecided cases of a cause, and what can be decided about them all."""
     settings = cast("Settings", service_of(request).settings)
 
@@ -43,7 +46,7 @@ async def show_group(request: Request, who: Here, cause: Text) -> HTMLResponse:
 
 @router.post("/groups")
 async def decide_group(
-    request: Request, who: Sender, cause: Text, typed: TypedIn, case: Annotated[list[str], Form()]
+    request: Request, who: Sender, cause: Cause, typed: TypedIn, case: Annotated[list[str], Form()]
 ) -> HTMLResponse:
     """Decide the chosen cases alike, each in a transaction of its own: one that somebody decided first stops none."""
     outcomes = [(each, *await _decided(request, who, each, typed)) for each in case[:CASES_AT_MOST]]

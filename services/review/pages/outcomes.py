@@ -261,6 +261,12 @@ UNFIT: dict[str, dict[str, str]] = {
         "de": "bereits ausgeführt: erneut senden",
         "en": "carried out already: send it again",
     },
+    "may-be-done": {
+        "fr": "une partie est peut-être déjà exécutée : renvoyez ou annulez",
+        "nl": "een deel is misschien al uitgevoerd: stuur opnieuw of annuleer",
+        "de": "ein Teil ist vielleicht schon ausgeführt: erneut senden oder stornieren",
+        "en": "a part of it may be done already: send it again, or cancel it",
+    },
     "confirmed": {
         "fr": "déjà confirmée par le client : annulez",
         "nl": "al bevestigd door de klant: annuleer",

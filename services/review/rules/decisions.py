@@ -10,7 +10,7 @@ from typing import Any, get_args
 from contracts.case_v1 import CaseDecided, Corrections, Decision, DecisionRefused
 from contracts.event import Data
 from contracts.money import Money
-from contracts.order_v1 import Discrepancy, Order
+from contracts.order_v1 import Discrepancy, Order, is_untouched
 from contracts.subscription_v1 import judge_removals
 from contracts.things import THINGS
 from services.review.rules.cases import Case, Change, Made, Question, State, unique
@@ -280,6 +280,8 @@ def _for_order(case: Case, decision: Decision, *, confirmed: bool) -> Unfit | No
             return _unfit("asked-already", "the partner was asked already: wait for the answer, or decide")
         case "cancel" | "correct_and_resubmit" if BILLING in stages:
             return _unfit("carried-out", "it is carried out already: send it again")
+        case "correct_and_resubmit" if not is_untouched(case.discrepancies, confirmed=confirmed):
+            return _unfit("may-be-done", "a part of it may be done already: send it again, or cancel it")
         case "reject" if confirmed or stages - {INTAKE}:
             return _unfit("confirmed", "the order was confirmed already: cancel it")
     return None
