@@ -59,8 +59,6 @@ _WRITE = f"""
     RETURNING id, headers -> -1 ->> 1
 """  # noqa: S608 - a number of ours
 
-_PAGE = f"SELECT id FROM outbox ORDER BY id LIMIT {PAGE}"  # noqa: S608 - a number of ours
-
 # What was sent goes, and what follows is read, with one statement. The lease's row is locked with it: nobody takes the
 # lease over between the look at it and the deletion. Where another has it, nothing is deleted and nothing returned.
 _NEXT_PAGE = f"""

@@ -14,6 +14,8 @@ from tests.intake.shop import GENT, LIEGE, TRIO, Shop
 RIGHT: dict[str, Any] = {"channel": "telesales", "quote": {"monthly_total": {"amount": 8100, "currency": "EUR"}}}
 LESS: dict[str, Any] = {"channel": "telesales", "quote": {"monthly_change": {"amount": 500, "currency": "EUR"}}}
 
+NOT_SHOWN = ["price.change", "quote.changed", "removals.excess", "services.lost", "subscription.exists"]
+
 
 async def on_file(shop: Shop, line: str, number: int = 1) -> dict[str, str]:
     """Put the customer of a line on file; returns what an agent who knows her writes."""
@@ -67,11 +69,48 @@ async def test_what_she_has_and_pays_is_hidden_from_who_does_not(shop: Shop, giv
     found = (await check(shop, body | {"removals": ["tv", "fax"]})).json()
     assert (found["price"]["current_monthly"], found["price"]["monthly_change"], found["removes"]) == (None, None, None)
     assert found["price"]["new_monthly"]["amount"] == 8100
-    assert {each["code"]: each["expected"] for each in found["discrepancies"]} == {
-        "price.change": None,
-        "removals.excess": None,
-        **({"contact.unverified": None} if given else {}),
-    }
+    assert codes(found) == (["contact.unverified"] if given else [])
+    assert found["not_shown"] == NOT_SHOWN
+
+
+def others(**quote: int) -> dict[str, Any]:
+    """A quote of these amounts."""
+    return {"quote": {name: {"amount": amount, "currency": "EUR"} for name, amount in quote.items()}}
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_check_tells_nobody_whether_he_guessed_right_who_knows_no_contact_of_hers(
+    shop: Shop, *, known: bool
+) -> None:
+    line = await shop.line()
+    customer = await on_file(shop, line)
+    body = shop.body(line, channel="telesales", customer=customer if known else {"id": customer["id"]})
+    ends = {name: value for name, value in body.items() if name not in {"offer", "quote"}} | {"action": "terminate"}
+    guesses = [
+        (body | others(monthly_total=8100), []),
+        (body | others(monthly_change=1100), []),
+        (body | others(monthly_change=1200), ["price.change", "quote.changed"]),
+        (body | others(monthly_change=1100), ["quote.changed"]),
+        (body | others(monthly_total=8100) | {"removals": ["tv"]}, ["quote.changed", "removals.excess"]),
+        (ends, ["services.lost"]),
+    ]
+    for guess, there in guesses:
+        found = (await check(shop, guess)).json()
+        assert (codes(found), found["not_shown"]) == ((there, []) if known else ([], NOT_SHOWN))
+    order = await shop.order(body | others(monthly_total=8100))
+    assert (order["state"], codes(order)) == ("held", ["quote.changed"]), "every guess was kept"
+
+
+async def test_a_check_says_of_nobodys_contact_no_more_than_that_it_is_wrong(shop: Shop) -> None:
+    line = await shop.line()
+    customer = await on_file(shop, line)
+    add = shop.body("", **RIGHT, action="add", customer={**customer, "name": "A", "email": "made-up@example.org"})
+    del add["subscription_id"]
+    known = (await check(shop, add)).json()
+    assert (codes(known), known["not_shown"]) == (["contact.unverified", "subscription.exists"], [])
+    blind = {**add, "customer": {**add["customer"], "phone": "+3299999999"}}
+    found = (await check(shop, blind)).json()
+    assert (codes(found), found["not_shown"]) == (["contact.unverified", "contact.unverified"], NOT_SHOWN)
 
 
 async def test_nothing_of_a_foreign_subscription_is_shown(shop: Shop) -> None:
@@ -83,8 +122,9 @@ async def test_nothing_of_a_foreign_subscription_is_shown(shop: Shop) -> None:
 
 async def test_what_was_told_in_a_check_is_told(shop: Shop) -> None:
     line = await shop.line()
-    assert codes((await check(shop, shop.body(line, **LESS))).json()) == ["price.change"]
-    assert codes((await check(shop, shop.body(line, **RIGHT))).json()) == ["quote.changed"]
+    customer = await on_file(shop, line)
+    assert codes((await check(shop, shop.body(line, **LESS, customer=customer))).json()) == ["price.change"]
+    assert codes((await check(shop, shop.body(line, **RIGHT, customer=customer))).json()) == ["quote.changed"]
     order = await shop.order(shop.body(line, **RIGHT))
     assert (order["state"], codes(order)) == ("held", ["quote.changed"])
     [found] = order["discrepancies"]

@@ -51,7 +51,7 @@ async def cancel_order(order_id: str, form: CancellationForm, request: Request, 
 
     async def cancel(tx: Transaction) -> OrderRow:
         row = await mine(tx, seller, order_id)
-        await _judge_words(tx, row, request, {"/reason": form.reason})
+        await _judge_words(tx, row, seller, request, {"/reason": form.reason})
         if row.state in CANCELLING:
             return row
         if row.state == "completed" and row.order.action != "reverse":
@@ -97,7 +97,7 @@ async def post_answer(order_id: str, form: AnswerForm, request: Request, seller:
         if row.question is None:
             raise Problem(409, "question.none", "nobody asks anything about this order")
         references = {"/evidence/reference": form.evidence.reference} if form.evidence else {}
-        await _judge_words(tx, row, request, {"/text": form.text}, references)
+        await _judge_words(tx, row, seller, request, {"/text": form.text}, references)
         evidence = Evidence(**form.evidence.model_dump()) if form.evidence else None
         if await store.proven_by(tx, evidence) not in {None, row.id}:
             raise Problem(409, "evidence.reused", "this evidence proves another order")
@@ -109,12 +109,17 @@ async def post_answer(order_id: str, form: AnswerForm, request: Request, seller:
 async def _judge_words(
     tx: Transaction,
     row: OrderRow,
+    seller: Principal,
     request: Request,
     words: Mapping[str, str],
     references: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Refuse words, by their place, that name the customer: they go to where no personal data goes."""
-    known = await tx.get(CustomerRow, row.customer_id)
+    """Refuse words, by their place, that name the customer: they go to where no personal data goes.
+
+    Her name and number are looked for only where they may be known: who does not know her learns nothing of her here.
+    """
+    knows_her = row.order.discloses or seller.role != "partner"
+    known = await tx.get(CustomerRow, row.customer_id) if knows_her else None
     name, phone = (known.customer.name, known.customer.phone) if known else ("", "")
     faults = [(place, "text.personal") for place, text in words.items() if is_personal(text, name, phone)]
     faults += judge_references(references, phone)

@@ -18,7 +18,7 @@ from services.intake.api import examples, reception
 from services.intake.api.body import OrderForm, language_of
 from services.intake.api.orders import SELLERS, likely_seller, ordered, read
 from services.intake.rules import Assessment
-from services.intake.rules.disclosure import shown
+from services.intake.rules.disclosure import not_shown_in_check, shown
 from services.intake.settings import settings
 from services.intake.store import SubscriptionRow
 
@@ -27,15 +27,15 @@ router = APIRouter(tags=["orders"])
 
 @router.post(
     "/v1/order-checks",
-    responses=examples.answered(200, "What the order would be", examples.CHECKED)
-    | examples.problems("body.too-large", "request.not-storable"),
+    responses=examples.checked() | examples.problems("body.too-large", "request.not-storable"),
     openapi_extra=examples.body_of(OrderForm, examples.ORDERED),
 )
 async def check_order(request: Request) -> dict[str, Any]:
     """Judge an order that is not made: what it would cost, change and remove, and what would be wrong with it.
 
-    What the customer has and pays is shown only to who gives the phone or the e-mail that is on file. The quote is kept
-    and compared like an order's.
+    What the customer has and pays is shown only to who gives the phone or the e-mail that is on file. For anybody else
+    `not_shown` names the codes that are left out whether they were found or not, always the same ones, so that guessing
+    tells nothing. The quote is kept and compared like an order's.
     """
     likely = likely_seller(request)
     form = read(await received(request, settings.body_bytes), request)
@@ -51,7 +51,7 @@ async def check_order(request: Request) -> dict[str, Any]:
 
 
 async def _checked(tx: Transaction, form: OrderForm, seller: Principal, language: str) -> dict[str, Any]:
-    met = await reception.meet(tx, form, language)
+    met = await reception.meet(tx, form, seller, language)
     order = ordered(tx, form, seller, met)
     keep_for = (*met.customers, *met.unknown)
     quotes = await reception.earlier_quotes(tx, order, met, keep_for, checked=True)
@@ -75,9 +75,11 @@ async def _removes(tx: Transaction, order: Order, judged: Assessment) -> list[st
 
 
 def _view(order: Order, judged: Assessment, removes: list[str]) -> dict[str, Any]:
+    not_shown = not_shown_in_check(order)
     return {
         "offer": judged.offer.model_dump() if judged.offer else None,
         "price": order.price_for_partner(),
         "removes": removes if order.discloses else None,
-        "discrepancies": [shown(each, order) for each in judged.discrepancies],
+        "discrepancies": [shown(each, order) for each in judged.discrepancies if each.code not in not_shown],
+        "not_shown": list(not_shown),
     }

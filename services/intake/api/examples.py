@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from services.intake.rules.disclosure import NOT_SHOWN_IN_CHECKS
+
 Answers = dict[int | str, dict[str, Any]]
 
 PROBLEMS: dict[str, tuple[int, str]] = {
@@ -101,7 +103,16 @@ CANCELLED: dict[str, Any] = HELD | {
         {"state": "cancelled", "at": "2026-11-20T15:00:00Z", "by": "liege-calls", "reason": "she called back"},
     ],
 }
-CHECKED: dict[str, Any] = {name: HELD[name] for name in ("offer", "price", "discrepancies")} | {"removes": []}
+CHECKED: dict[str, Any] = {name: HELD[name] for name in ("offer", "price", "discrepancies")} | {
+    "removes": [],
+    "not_shown": [],
+}
+CHECKED_BLIND: dict[str, Any] = CHECKED | {
+    "price": PRICE | {"current_monthly": None, "monthly_change": None},
+    "removes": None,
+    "discrepancies": [],
+    "not_shown": NOT_SHOWN_IN_CHECKS,
+}
 OFFERS: dict[str, Any] = {
     "items": [
         {
@@ -134,6 +145,13 @@ def answered(status: int, description: str, example: object, headers: dict[str, 
     """An answer that is a success, with an example."""
     content = {"application/json": {"schema": {"type": "object"}, "example": example}}
     return {status: {"description": description, "content": content} | ({"headers": headers} if headers else {})}
+
+
+def checked() -> Answers:
+    """What a check answers to who knows a contact of the customer, and to who does not."""
+    shown = {"contact on file": {"value": CHECKED}, "no contact on file": {"value": CHECKED_BLIND}}
+    content = {"application/json": {"schema": {"type": "object"}, "examples": shown}}
+    return {200: {"description": "What the order would be", "content": content}}
 
 
 def problems(*codes: str) -> Answers:

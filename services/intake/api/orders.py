@@ -161,7 +161,7 @@ def _replayed(first: IdempotencyRow, body_sha256: str) -> Response:
 
 
 async def _new_order(tx: Transaction, form: OrderForm, seller: Principal, language: str) -> OrderRow:
-    met = await reception.meet(tx, form, language)
+    met = await reception.meet(tx, form, seller, language)
     order = ordered(tx, form, seller, met)
     await _record(tx, form, met, order.customer_id)
     keep_for = [order.customer_id, *met.customers]
@@ -177,7 +177,7 @@ async def _new_order(tx: Transaction, form: OrderForm, seller: Principal, langua
 
 
 def ordered(tx: Transaction, form: OrderForm, seller: Principal, met: Met) -> Order:
-    """The order that a body asks for; ids that it does not name are made. The service desk sees everybody's."""
+    """The order that a body asks for; ids that it does not name are made."""
     return Order(
         id=tx.new_id(),
         partner=seller.holder,
@@ -193,7 +193,7 @@ def ordered(tx: Transaction, form: OrderForm, seller: Principal, met: Met) -> Or
         evidence=Evidence(**form.evidence.model_dump()) if form.evidence else None,
         sold_at=form.sold_at,
         received_at=tx.now,
-        discloses=met.knows_her or seller.role != "partner",
+        discloses=met.knows_her,
     )
 
 

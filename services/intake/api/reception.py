@@ -10,6 +10,7 @@ from contracts.invoice_v1 import in_force
 from contracts.money import Money
 from contracts.offer_v1 import brussels_day
 from contracts.order_v1 import EarlierQuote, Order
+from services.chassis.keys import Principal
 from services.chassis.rows import changed
 from services.chassis.transaction import Place, Transaction
 from services.intake import rules, store
@@ -22,7 +23,8 @@ from services.intake.store import ContactRow, CustomerRow, EvidenceRow, Evidence
 class Met:
     """Who is met: the customers that a body may mean, its contacts, and those of them that nobody on file has.
 
-    `knows_her`: a contact is the one on file, so that whoever gives it knows the customer; or she is sold her first.
+    `knows_her`: a contact is the one on file, so that whoever gives it knows the customer; or she is sold her first, or
+    it is the service desk, which sees everybody.
     """
 
     customers: Sequence[str]
@@ -54,18 +56,21 @@ def contacts_of(form: CustomerForm) -> dict[str, str]:
     return {path: plain(contact) for path, contact in given.items() if contact}
 
 
-async def meet(tx: Transaction, form: OrderForm, language: str) -> Met:
+async def meet(tx: Transaction, form: OrderForm, seller: Principal, language: str) -> Met:
     """Look up who is meant, and judge the contact; who is on file is locked, so that orders for her come in turn.
 
-    Raises Problem 422, in a language, for a reference with the number that is on file.
+    Raises Problem 422, in a language, for a reference with the number that is on file, where the seller knows her: a
+    refusal leaves no trace, and would let anybody else try numbers until one is hers.
     """
     given, named = contacts_of(form.customer), form.customer.id
     owners = await store.owners(tx, given)
     customers = list(dict.fromkeys([*([named] if named else []), *filter(None, owners.values())]))
     on_file = [row for row in [await tx.get(CustomerRow, each) for each in customers] if row is not None]
     file = next((row.customer for row in on_file if row.id == named), None)
+    sold_first = form.action == "add" and file is None
+    knows_her = sold_first or _matches(given, file) or seller.role != "partner"
     references = references_of(form.model_dump(include={"partner_reference", "evidence"}))
-    personal = judge_references(references, file.phone if file else "")
+    personal = judge_references(references, file.phone if file and knows_her else "")
     if personal:
         raise refusal(personal, language)
     reception = judge_contact(given, owners, file, may_be_new=form.action == "add")
@@ -77,7 +82,7 @@ async def meet(tx: Transaction, form: OrderForm, language: str) -> Met:
         contacts=list(given.values()),
         unknown=[contact for path, contact in given.items() if path not in owners],
         reception=reception,
-        knows_her=form.action == "add" or _matches(given, file),
+        knows_her=knows_her,
     )
 
 

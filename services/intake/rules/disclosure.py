@@ -15,8 +15,17 @@ OF_HERS: Mapping[str, tuple[str, ...]] = {
 }
 """The values that tell what the customer has or pays, by code: `given` too where it is not only what the body says."""
 
+NOT_SHOWN_IN_CHECKS = ("price.change", "quote.changed", "removals.excess", "services.lost", "subscription.exists")
+"""The codes whose presence alone tells what she has or pays. `quote.changed` does, for a total and a change are one
+quote where they come to the same: a right guess shows. An order tells it: that one leaves a trace."""
+
 HERS = "/subscription_id"
 """Where the subscription itself is at fault, both values are of hers."""
+
+
+def not_shown_in_check(order: Order) -> tuple[str, ...]:
+    """The codes that a check does not show, there or not: the same ones for every order that does not disclose."""
+    return () if order.discloses else NOT_SHOWN_IN_CHECKS
 
 
 def shown(found: Discrepancy, order: Order) -> dict[str, Any]:

@@ -5,27 +5,19 @@ from __future__ import annotations
 import re
 from unicodedata import combining, normalize
 
+from contracts.personal import has_email, reaches_somebody, without_dates
+
 SHORTEST_PART = 3
 """Parts of a name with fewer letters say nobody's name alone: "An" is an article, too."""
 
 PARTICLES = frozenset({"van", "von", "den", "der", "des", "del", "della", "dos", "les", "ten", "ter", "zum", "zur"})
 """Parts of surnames that are words of every other sentence."""
 
-MAIL = re.compile(
-    r"[^\s@]\s*(?:@|[(\[{]\s*(?:at|arobase|apenstaartje)\s*[)\]}])\s*"
-    r"[\w-]+(?:\s*(?:\.|[(\[{]\s*(?:dot|point|punt|punkt)\s*[)\]}])\s*[\w-]+)*"
-    r"\s*(?:\.|[(\[{]\s*(?:dot|point|punt|punkt)\s*[)\]}])\s*[^\W\d_]{2,}",
-    re.IGNORECASE,
-)
 STREET = re.compile(
     r"\b(?:rue|avenue|chaussee|boulevard)\s+(?:[^\W\d_]+[\s'.-]+){0,5}[^\W\d_]+[\s,]+\d"
     r"|\b[^\W\d_]+(?:straat|laan|steenweg|strasse|allee)\s+\d"
 )
 """A street with a number, in words that were folded."""
-
-DATE = re.compile(r"\b(?:20\d\d([./-])\d\d?\1\d\d?|\d\d?([./-])\d\d?\2(?:20)\d\d)\b")
-TELEPHONE = re.compile(r"(?<![\w.,/-])(?:\+|\(?0)(?:[ ./()-]{0,2}\d){8,14}(?!\d)")
-"""A number from a trunk or country prefix on, at least nine digits, however they are set apart."""
 
 BELGIUM = "32"
 NATIONAL_DIGITS = 9
@@ -36,19 +28,17 @@ _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": 
 
 def is_personal(words: str, name: str = "", phone: str = "") -> bool:
     """Whether words hold an e-mail address, a street, a telephone number, or the customer's own name or number."""
-    dateless = DATE.sub("…", words)
     return (
-        MAIL.search(words) is not None
+        reaches_somebody(words)
         or STREET.search(folded(words)) is not None
-        or TELEPHONE.search(dateless) is not None
-        or _has_number(dateless, phone)
+        or _has_number(without_dates(words), phone)
         or _names(words, name)
     )
 
 
 def identifies(reference: str, phone: str) -> bool:
     """Whether an id that a partner chose holds an e-mail address or the customer's own number; it may look like one."""
-    return MAIL.search(reference) is not None or _has_number(reference, phone)
+    return has_email(reference) or _has_number(reference, phone)
 
 
 def folded(text: str) -> str:

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from contracts.case_v1 import Corrections, Decision
 from contracts.order_v1 import Order
+from contracts.personal import reaches_somebody
 from services.chassis.faults import translated
 from services.chassis.http import Problem
 from services.chassis.keys import Principal
@@ -18,7 +19,6 @@ from services.review import life, store
 from services.review.rules import cases, decisions
 from services.review.rules.cases import Case, Change, Made
 from services.review.rules.decisions import Unfit
-from services.review.rules.wording import reaches_somebody
 from services.review.settings import Settings
 
 WITHOUT_NUL = r"^[^\x00]*$"
