@@ -182,6 +182,9 @@ class Worker:
         try:
             await self._done(row)
         except TryAgainError as error:
+            trace_id = telemetry.trace_id(row.cause.get("traceparent"))
+            tried = {"job": row.name, "job_id": row.id, "attempts": row.attempts, "trace_id": trace_id}
+            log.warning("job.again", **tried, error=str(error))
             await self._again(row, repr(error))
         except Exception as error:
             if is_infrastructure(error):
@@ -257,11 +260,17 @@ class Worker:
 
 
 async def due_counts(connection: Connection, clock: Clock) -> dict[str, Any]:
-    """How many jobs are due now, how many failed for good, and when the next is due (business time)."""
+    """How many jobs are due now, how many failed for good, and when the next is due (business time).
+
+    `retried` is one that is due and was tried in vain: its name, how often, and what was wrong.
+    """
     open_jobs, due_at = col(JobRow.failed_at).is_(None), col(JobRow.due_at)
     due = await connection.scalar(select(func.count()).where(open_jobs, due_at <= clock.now()))
     failed = await connection.scalar(select(func.count()).where(~open_jobs))
     following: datetime | None = await connection.scalar(
         select(func.min(due_at)).where(open_jobs, due_at > clock.now())
     )
-    return {"due": due, "failed": failed, "next_due_at": following}
+    in_vain = select(col(JobRow.name), col(JobRow.attempts), col(JobRow.last_error)).order_by(due_at).limit(1)
+    in_vain = in_vain.where(open_jobs, due_at <= clock.now(), col(JobRow.last_error).is_not(None))
+    retried = (await connection.execute(in_vain)).mappings().first() if due else None
+    return {"due": due, "failed": failed, "next_due_at": following, "retried": dict(retried) if retried else None}

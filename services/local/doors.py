@@ -144,7 +144,9 @@ def _busy(state: dict[str, Any]) -> list[str]:
     if state["unsent_events"]:
         reasons.append(f"{name} has {state['unsent_events']} unsent events")
     if state["jobs"]["due"]:
-        reasons.append(f"{name} has {state['jobs']['due']} jobs due")
+        retried = state["jobs"].get("retried")
+        why = f" ({retried['name']}, tried {retried['attempts']} times: {retried['last_error']})" if retried else ""
+        reasons.append(f"{name} has {state['jobs']['due']} jobs due{why}")
     return reasons
 
 

@@ -75,7 +75,8 @@ async def test_a_job_is_done_when_business_time_reaches_it(
     async with run_service(NAME, handlers(scheduling((Later(order_id="o1"), {"due": due})), say)) as service:
         await publish(confirmed("o1"))
         await eventually(lambda: rows(service))
-        assert (await service.readiness())["jobs"] == {"due": 0, "failed": 0, "next_due_at": due.isoformat()}
+        jobs = (await service.readiness())["jobs"]
+        assert jobs == {"due": 0, "failed": 0, "next_due_at": due.isoformat(), "retried": None}
         clock.advance(timedelta(days=13))
         await asyncio.sleep(3 * worker.IDLE_POLL_SECONDS)
         assert await read_topic("subscriptions") == []
@@ -121,6 +122,24 @@ async def test_a_call_is_tried_again_with_the_same_key_and_growing_pauses(
     pauses = [later - sooner for sooner, later in itertools.pairwise(times)]
     assert len(pauses) == 3
     assert all(pause >= 0.9 * worker.FIRST_BACKOFF_SECONDS * 2**number for number, pause in enumerate(pauses))
+
+
+async def test_an_operator_is_told_which_call_is_tried_in_vain_and_why(
+    run_service: RunService, publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asking = scheduling((Call(order_id="o1"), {}))
+    async with run_service(NAME, handlers(asking, Outside(failures=99).handler())) as service:
+        await publish(confirmed("o1"))
+
+        async def told() -> Any:
+            return (await service.readiness())["jobs"]["retried"]
+
+        retried = await eventually(told)
+    assert (retried["name"], retried["attempts"] > 0) == ("tests.call", True)
+    assert "the outside is away" in retried["last_error"]
+    logged = [line for line in capsys.readouterr().out.splitlines() if "job.again" in line]
+    assert "tests.call" in logged[0]
+    assert "the outside is away" in logged[0]
 
 
 async def test_after_the_last_attempt_the_handler_is_told_that_the_call_gave_up(
