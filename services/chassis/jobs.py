@@ -237,7 +237,6 @@ class Worker:
 
         Once our claim ran out it is somebody else's to say what became of it: nothing is written, nothing told.
         """
-        telemetry.JOBS.labels(row.name, "again").inc()
         backoff = min(FIRST_BACKOFF_SECONDS * 2 ** min(row.attempts - 1, 10), LONGEST_BACKOFF_SECONDS)
         values: dict[str, Any] = {
             "not_before": self._clock.real() + timedelta(seconds=backoff),
@@ -245,12 +244,14 @@ class Worker:
         }
         if counts and row.attempts >= FAULTS_PER_ATTEMPT * self._settings.job_attempts:
             values["failed_at"] = self._clock.now()
-            log.error("job.gave-up", job=row.name, job_id=row.id)
 
         async def put_back(tx: Transaction) -> None:
             ours = update(JobRow).where(col(JobRow.id) == row.id, col(JobRow.not_before) == row.not_before)
             put = await tx.unit.connection.execute(ours.values(**values))
+            if put.rowcount:
+                telemetry.JOBS.labels(row.name, "again").inc()
             if put.rowcount and "failed_at" in values:
+                log.error("job.gave-up", job=row.name, job_id=row.id)
                 dead_letters.job_failed(tx, changed(row, **values), error)
 
         try:

@@ -124,7 +124,7 @@ async def finish_cancellation(event: ChangeCancelled, tx: Transaction) -> list[O
     row = await _order(tx, event.order_id)
     if store.is_final(row.state):
         return []
-    reason = row.history[-1]["reason"] or "cancelled"
+    reason = rules.why_cancelled(row.history)
     if row.state != "assessingCancellation":  # a refusal came in between, or its clock ran out and it was sent again
         row = life.move(tx, row, "assessingCancellation", "provisioning", reason)
     row = life.move(tx, row, "pendingCancellation", "provisioning")
@@ -176,7 +176,7 @@ async def carry_out_decision(
         case "send_again" if not row.attempt:
             await life.resume(tx, row, event.reviewer)
         case "send_again":
-            await life.start(tx, row, event.reviewer, "sent-again")
+            await _send_again(tx, row, event)
         case "apply_published_price" | "honour_quote":
             await _decide_price(tx, row, event)
         case _:
@@ -185,13 +185,25 @@ async def carry_out_decision(
     return []
 
 
+async def _send_again(tx: Transaction, row: OrderRow, event: CaseDecided) -> None:
+    """Send an order on its way once more; to one of which its customer was asked, and did not say yes, nothing is done.
+
+    That one is cancelled again: what is still in place of it is to be undone.
+    """
+    asked = await tx.get(ConfirmationRow, row.confirmation_id) if row.confirmation_id else None
+    if asked is not None and asked.answer != "yes":
+        await life.cancel(tx, row, event.reviewer, event.reason)
+    else:
+        await life.start(tx, row, event.reviewer, "sent-again")
+
+
 async def _correct(tx: Transaction, row: OrderRow, event: CaseDecided) -> None:
     """Put an order right and judge it again: a correction resolves nothing by itself.
 
     Another offer is looked for anew, and what was decided about the price of the first one is not about it. An order of
     which something may be under way or in place stays as it is and held, and its case is open again.
     """
-    if not is_untouched(row.discrepancies, confirmed=row.attempt > 0):
+    if not (is_untouched(row.discrepancies, confirmed=row.attempt > 0) and rules.never_left_open(row.history)):
         life.held_by(tx, row, row.discrepancies, event.case_id, event.reviewer)
         return
     order = rules.corrected(row.order, event.corrections or Corrections())

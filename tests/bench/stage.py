@@ -104,11 +104,11 @@ class Stage:
 
     def sizes(self) -> Sizes:
         """What is kept now."""
-        logs = [log for log in (self.folder / "kafka").glob("broker-1/*/*.log") if not _is_no_topics(log.parent.name)]
+        folders = [each for each in (self.folder / "kafka/broker-1").iterdir() if not _is_no_topics(each.name)]
         kafka = 0
-        for log in logs:
+        for folder in folders:
             with suppress(FileNotFoundError):  # of a topic that is being deleted
-                kafka += log.stat().st_size
+                kafka += sum(log.stat().st_size for log in folder.glob("*.log"))
         return Sizes(kafka, *asyncio.run(_database_sizes(self.database)))
 
 

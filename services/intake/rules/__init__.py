@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from contracts.event import Data
 from contracts.invoice_v1 import Charge, in_force
 from contracts.money import Money, Promotion
 from contracts.offer_v1 import Offer, OfferFault, OfferRef, Price, Publication, brussels_day, on_sale
-from contracts.order_v1 import Discrepancy, Order, OrderPrice, PriceDecision, Quote, State
+from contracts.order_v1 import OPEN_ENDED, Discrepancy, Order, OrderPrice, PriceDecision, Quote, State
 from contracts.subscription_v1 import Subscription, judge_removals, lost
 from services.intake.rules.reception import Reception
 
@@ -317,6 +317,20 @@ def unresolved(discrepancies: Iterable[Discrepancy], resolved: Iterable[str]) ->
     """What no reviewer's decision has resolved."""
     settled = set(resolved)
     return tuple(each for each in discrepancies if each.code not in settled)
+
+
+def never_left_open(history: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether, since an order was first on its way, nothing held it that leaves open what was done of it."""
+    states = [entry["state"] for entry in history]
+    since = history[states.index("inProgress") :] if "inProgress" in states else ()
+    codes = {code for entry in since if entry["state"] == "held" for code in (entry["reason"] or "").split(", ")}
+    return OPEN_ENDED.isdisjoint(codes)
+
+
+def why_cancelled(history: Sequence[Mapping[str, Any]]) -> str:
+    """What was said when the cancellation of an order was asked for last."""
+    said = [entry["reason"] for entry in history if entry["state"] == "assessingCancellation"]
+    return (said and said[-1]) or "cancelled"
 
 
 def moved(order: Order, assessed: Assessment, version: int | None) -> bool:
