@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import AwareDatetime
 
@@ -95,8 +95,14 @@ class DecisionRefused(CaseEvent, type="decision.refused.v1"):
     refused_at: AwareDatetime
 
 
+Outcome = Literal["applied", "overtaken"]
+"""How a case ends: its last state."""
+
+CLOSED: frozenset[Outcome] = frozenset(get_args(Outcome))
+
+
 class CaseClosed(CaseEvent, type="case.closed.v1"):
     """A decision was applied, or the order had moved on (`overtaken`); `by` names the event that shows it."""
 
-    outcome: Literal["applied", "overtaken"]
+    outcome: Outcome
     by: str

@@ -10,9 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 from rich.text import Text
 
+from contracts.case_v1 import CLOSED
 from services.local.doors import Doors
-
-CLOSED = frozenset({"applied", "overtaken"})
 
 Case = dict[str, Any]
 

@@ -8,15 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from contracts.case_v1 import CaseDecided, CaseOpened
+from contracts.case_v1 import CLOSED, CaseDecided, CaseOpened
 from contracts.invoice_v1 import Charge, ChargesStarted, RunningPromotion
 from contracts.money import Money, Promotion
 from contracts.offer_v1 import Offer, OfferRef, Price, Publication, brussels_day, on_sale
 from contracts.order_v1 import Order, OrderEvent
 from contracts.subscription_v1 import SubscriptionChanged
 from services.local.evidence import Evidence, Fault
-
-CLOSED = frozenset({"applied", "overtaken"})
 
 Publications = Mapping[str, Sequence[Publication]]
 Taken = set[tuple[str, str, str, str | None]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from contracts.case_v1 import CaseClosed, CaseOpened
+from contracts.case_v1 import CLOSED, CaseClosed, CaseOpened
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered, MessageReleased
 from contracts.order_v1 import (
     OrderAcknowledged,
@@ -168,7 +168,7 @@ async def _follow(event: OrderEvent, tx: Transaction) -> list[CaseClosed]:
 
 
 def _keep_order(tx: Transaction, order: OrderRow, moved: list[Case]) -> None:
-    closed = {case.id for case in moved if case.state in cases.CLOSED}
+    closed = {case.id for case in moved if case.state in CLOSED}
     known = dict.fromkeys([*order.cases, *(case.id for case in moved)])
     left = [each for each in known if each not in closed]
     tx.put(OrderRow(id=order.id, standing=order.standing, order=order.order, cases=left))

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, col
 
+from contracts.case_v1 import CLOSED
 from contracts.dead_letter_v1 import MessageDeadLettered, RawHeader
 from contracts.event import Event
 from contracts.order_v1 import Order, OrderConfirmed
@@ -18,7 +19,7 @@ from contracts.topics import BY_EVENT
 from services.chassis.database import ApiKey, Json, moment
 from services.chassis.rows import Row
 from services.chassis.transaction import Transaction
-from services.review.rules.cases import CLOSED, UNDECIDED, Case, State, cause
+from services.review.rules.cases import UNDECIDED, Case, State, cause
 from services.review.rules.following import Standing
 
 Place = tuple[bool, datetime, str]

@@ -14,6 +14,7 @@ import httpx
 import yaml
 from sqlalchemy import text
 
+from contracts.case_v1 import CaseDecided, Corrections, Decision
 from contracts.event import Event
 from contracts.invoice_v1 import Charge, ChargesStarted
 from contracts.money import Money
@@ -195,6 +196,24 @@ class Shop:
                 subscription=after, before=trio(order.subscription_id), order=order, effective_at=START
             ),
             charged(order.subscription_id, 2, 7000, order.id),
+        )
+
+    async def decides(
+        self, held: dict[str, Any], decision: Decision, corrections: Corrections | None = None, reason: str = "so it is"
+    ) -> None:
+        """Let a reviewer have decided about all that a held order, as its view says, is held for."""
+        await self.publish(
+            CaseDecided(
+                case_id=held["case_id"],
+                order_id=held["id"],
+                subscription_id=held["subscription_id"],
+                decision=decision,
+                codes=tuple(each["code"] for each in held["discrepancies"]),
+                reason=reason,
+                reviewer="rita",
+                corrections=corrections,
+                decided_at=START,
+            )
         )
 
     async def stops(self, order: Order, version: int) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts.case_v1 import CaseDecided, Corrections, Decision
+from contracts.case_v1 import Corrections
 from contracts.order_v1 import Evidence, OrderAnswered, OrderHeld, OrderPending, OrderQuestioned
-from tests.harness import START, Publish
 from tests.intake.shop import LIEGE, QUOTES, Shop
 
 WRONG: dict[str, Any] = {"channel": "telesales", "quote": {"monthly_change": {"amount": 500, "currency": "EUR"}}}
@@ -17,24 +16,10 @@ PROOF = Evidence(kind="recording", reference="rec-1", sha256="ab" * 32)
 RECORDING = PROOF.model_dump()
 
 
-def decided(order: dict[str, Any], decision: Decision, corrections: Corrections | None = None) -> CaseDecided:
-    return CaseDecided(
-        case_id=order["case_id"],
-        order_id=order["id"],
-        subscription_id=order["subscription_id"],
-        decision=decision,
-        codes=tuple(each["code"] for each in order["discrepancies"]),
-        reason="Was the promotion told?",
-        reviewer="rita",
-        corrections=corrections,
-        decided_at=START,
-    )
-
-
-async def asked(shop: Shop, publish: Publish, **changes: Any) -> dict[str, Any]:
+async def asked(shop: Shop, **changes: Any) -> dict[str, Any]:
     """A held order about which a reviewer asks something; its view."""
     order = await shop.order(shop.body(await shop.line(), **WRONG) | changes)
-    await publish(decided(order, "ask_partner"))
+    await shop.decides(order, "ask_partner", reason="Was the promotion told?")
     await shop.said(order["id"], 2)
     return order
 
@@ -48,8 +33,8 @@ async def answer(shop: Shop, order: dict[str, Any], partner: str = "gent-calls",
         return await client.post(f"/v1/orders/{order['id']}/answers", json=body, headers={"Accept-Language": "nl"})
 
 
-async def test_a_question_is_told_and_shown_and_its_answer_goes_to_review(shop: Shop, publish: Publish) -> None:
-    order = await asked(shop, publish)
+async def test_a_question_is_told_and_shown_and_its_answer_goes_to_review(shop: Shop) -> None:
+    order = await asked(shop)
     view = await shop.becomes(order["id"], "held")
     assert (view["question"], view["case_id"]) == ("Was the promotion told?", order["case_id"])
 
@@ -65,24 +50,24 @@ async def test_a_question_is_told_and_shown_and_its_answer_goes_to_review(shop: 
     assert said.order.evidence != PROOF, "nobody judged it yet"
 
 
-async def test_nobody_answers_what_was_not_asked_or_was_answered(shop: Shop, publish: Publish) -> None:
+async def test_nobody_answers_what_was_not_asked_or_was_answered(shop: Shop) -> None:
     held = await shop.order(shop.body(await shop.line(), **WRONG))
     refused = await answer(shop, held, text="Hello?")
     assert (refused.status_code, refused.json()["code"]) == (409, "question.none")
-    order = await asked(shop, publish)
+    order = await asked(shop)
     assert (await answer(shop, order, text="Yes.")).status_code == 201
     assert (await answer(shop, order, text="No.")).status_code == 409
 
 
-async def test_another_partners_order_is_not_there(shop: Shop, publish: Publish) -> None:
-    order = await asked(shop, publish)
+async def test_another_partners_order_is_not_there(shop: Shop) -> None:
+    order = await asked(shop)
     assert (await answer(shop, order, LIEGE, text="Yes.")).status_code == 404
 
 
 async def test_an_answer_that_names_people_or_proves_with_what_is_used_is_refused_and_can_be_given_again(
-    shop: Shop, publish: Publish
+    shop: Shop,
 ) -> None:
-    order = await asked(shop, publish)
+    order = await asked(shop)
     for text in ("ask valerie@example.org", "call +32 87 12 34 56"):
         refused = await answer(shop, order, text=text)
         assert refused.status_code == 422
@@ -99,15 +84,13 @@ async def test_an_answer_that_names_people_or_proves_with_what_is_used_is_refuse
 
 
 @pytest.mark.parametrize("first", [None, "cd" * 32], ids=["evidence.missing", "evidence.reused"])
-async def test_evidence_of_an_answer_is_judged_when_a_reviewer_resubmits(
-    shop: Shop, publish: Publish, first: str | None
-) -> None:
+async def test_evidence_of_an_answer_is_judged_when_a_reviewer_resubmits(shop: Shop, first: str | None) -> None:
     await shop.order(shop.body(await shop.line(), "cd" * 32, channel="telesales"))
     evidence = {**RECORDING, "sha256": first} if first else None
-    order = await asked(shop, publish, **SIGNED, evidence=evidence)
+    order = await asked(shop, **SIGNED, evidence=evidence)
     assert [each["code"] for each in order["discrepancies"]] == ["evidence.reused" if first else "evidence.missing"]
     assert (await answer(shop, order, text="Here.", evidence=RECORDING)).status_code == 201
-    await publish(decided(order, "correct_and_resubmit", Corrections(evidence=PROOF)))
+    await shop.decides(order, "correct_and_resubmit", Corrections(evidence=PROOF))
     *_, asked_her = await shop.said(order["id"], 4)
     assert isinstance(asked_her, OrderPending), "even a signed contract that comes with an answer is no yes"
     assert asked_her.order.evidence == PROOF
@@ -115,13 +98,11 @@ async def test_evidence_of_an_answer_is_judged_when_a_reviewer_resubmits(
     assert [each["code"] for each in other["discrepancies"]] == ["evidence.reused"]
 
 
-async def test_a_resubmitted_order_is_judged_in_whole_and_used_evidence_stays_used(
-    shop: Shop, publish: Publish
-) -> None:
+async def test_a_resubmitted_order_is_judged_in_whole_and_used_evidence_stays_used(shop: Shop) -> None:
     await shop.order(shop.body(await shop.line(), "cd" * 32, channel="telesales"))
-    order = await asked(shop, publish, evidence=None, quote=WRONG["quote"], channel="shop")
+    order = await asked(shop, evidence=None, quote=WRONG["quote"], channel="shop")
     used = PROOF.model_copy(update={"sha256": "cd" * 32})
-    await publish(decided(order, "correct_and_resubmit", Corrections(evidence=used)))
+    await shop.decides(order, "correct_and_resubmit", Corrections(evidence=used))
     *_, held = await shop.said(order["id"], 3)
     assert isinstance(held, OrderHeld)
     assert {"evidence.reused", "price.promotion"} <= set(held.codes)

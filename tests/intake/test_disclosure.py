@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from contracts.case_v1 import CaseDecided
 from contracts.offer_v1 import Price
 from contracts.order_v1 import Discrepancy, OrderPending, PriceDecision
 from services.intake.rules.disclosure import shown
-from tests.harness import START, door, make_key
+from tests.harness import door, make_key
 from tests.intake.shop import GENT, LIEGE, Shop, euro
 from tests.intake.test_checks import check, on_file
 from tests.intake.test_code import says
@@ -108,18 +107,7 @@ async def test_a_contract_that_the_partner_brought_is_not_her_word(shop: Shop) -
 async def test_a_quote_that_was_honoured_shows_no_price_from_which_hers_is_told(shop: Shop) -> None:
     line = await shop.line()
     order = await shop.order(shop.body(line, **GUESSED))
-    await shop.publish(
-        CaseDecided(
-            case_id=order["case_id"],
-            order_id=order["id"],
-            subscription_id=line,
-            decision="honour_quote",
-            codes=("price.change",),
-            reason="it was promised",
-            reviewer="rita",
-            decided_at=START,
-        )
-    )
+    await shop.decides(order, "honour_quote")
     pending = await shop.becomes(order["id"], "pending")
     assert pending["price"] is None
     question = (await shop.said(order["id"], 2))[-1]

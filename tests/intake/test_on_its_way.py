@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.case_v1 import CaseDecided, Corrections, Decision
+from contracts.case_v1 import Corrections
 from contracts.order_v1 import (
     Discrepancy,
     Order,
@@ -18,7 +18,7 @@ from contracts.order_v1 import (
 )
 from contracts.subscription_v1 import ChangeCancelled, ChangeFailed, ChangeHeld
 from services.chassis import links
-from tests.harness import START, door
+from tests.harness import door
 from tests.intake.shop import Shop
 
 CONTRACT = b"%PDF-1.7 the signed contract of an order on its way"
@@ -82,23 +82,6 @@ async def test_a_no_to_an_order_that_was_on_its_way_ends_it_once_nothing_of_it_i
     assert await shop.has("SELECT count(*) FROM dead_letter") == 0
 
 
-async def decided(shop: Shop, order: Order, case_id: str, decision: Decision, **more: Any) -> None:
-    """Let a reviewer have decided a case of an order."""
-    await shop.publish(
-        CaseDecided(
-            case_id=case_id,
-            order_id=order.id,
-            subscription_id=order.subscription_id,
-            decision=decision,
-            codes=("provisioning.failed",),
-            reason="so it is",
-            reviewer="rita",
-            decided_at=START,
-            **more,
-        )
-    )
-
-
 def of(order: Order, case_id: str, code: str) -> dict[str, Any]:
     """What provisioning says where it opened a case about an order."""
     why = (found(code, "provisioning"),)
@@ -111,8 +94,7 @@ async def test_what_its_customer_refused_is_undone_and_not_carried_out_where_it_
         assert (await customer.post(f"/confirm/{token}", data={"answer": "no"})).is_success
     await shop.becomes(order.id, "assessingCancellation")
     await shop.publish(ChangeFailed(**of(order, "case-1", "provisioning.failed"), undoing=True))
-    await shop.becomes(order.id, "held")
-    await decided(shop, order, "case-1", "send_again")
+    await shop.decides(await shop.becomes(order.id, "held"), "send_again")
     await shop.becomes(order.id, "assessingCancellation")
     assert isinstance((await shop.said(order.id, 5))[-1], OrderCancellationRequested)
     await shop.publish(ChangeCancelled(order_id=order.id, subscription_id=order.subscription_id))
@@ -123,18 +105,18 @@ async def test_what_its_customer_refused_is_undone_and_not_carried_out_where_it_
 async def test_an_order_that_the_network_failed_is_not_put_right_whoever_decides_so(shop: Shop) -> None:
     order, right = await on_its_way(shop), Corrections(agent="agent-22")
     await shop.publish(ChangeFailed(**of(order, "case-1", "provisioning.failed")))
-    await shop.becomes(order.id, "held")
-    await decided(shop, order, "case-1", "correct_and_resubmit", corrections=right)
+    failed = await shop.becomes(order.id, "held")
+    await shop.decides(failed, "correct_and_resubmit", right)
     again = (await shop.said(order.id, 3))[-1]
     assert isinstance(again, OrderHeld)
     assert (again.case_id, again.order.agent) == ("case-1", "agent-21")
 
     # Nor once it was sent again, and is held for something else: the first attempt may have left something.
-    await decided(shop, order, "case-1", "send_again")
+    await shop.decides(failed, "send_again")
     await shop.said(order.id, 4)
     await shop.publish(ChangeHeld(**of(order, "case-2", "services.lost"), subscription_version=1))
     await shop.said(order.id, 5)
-    await decided(shop, order, "case-2", "correct_and_resubmit", corrections=right)
+    await shop.decides(await shop.becomes(order.id, "held"), "correct_and_resubmit", right)
     last = (await shop.said(order.id, 6))[-1]
     assert isinstance(last, OrderHeld)
     assert (last.case_id, last.order.agent) == ("case-2", "agent-21")

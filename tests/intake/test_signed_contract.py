@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from contracts.case_v1 import CaseDecided
 from contracts.order_v1 import Evidence, OrderConfirmed, OrderHeld, OrderPending
 from services.chassis import links
 from services.chassis.ids import sha256
-from tests.harness import START, door, eventually
+from tests.harness import door, eventually
 from tests.intake.shop import LIEGE, TRIO, Shop, charged, euro
 
 CONTRACT, OTHER = b"%PDF-1.7 signed by V. D.", b"%PDF-1.7 signed by W. V."
@@ -75,18 +74,7 @@ async def test_after_a_decision_about_the_price_the_customer_is_asked(shop: Shop
     quote = {"monthly_total": {"amount": 7000, "currency": "EUR"}}
     line = await shop.line()
     order = await shop.order(shop.body(line, await shop.upload(CONTRACT), quote=quote))
-    await shop.publish(
-        CaseDecided(
-            case_id=order["case_id"],
-            order_id=order["id"],
-            subscription_id=line,
-            decision="apply_published_price",
-            codes=("price.monthly", "price.promotion"),
-            reason="the shop's promotion was not told",
-            reviewer="rita",
-            decided_at=START,
-        )
-    )
+    await shop.decides(order, "apply_published_price")
     await shop.becomes(order["id"], "pending")
     assert [type(each) for each in await shop.said(order["id"], 2)] == [OrderHeld, OrderPending]
 

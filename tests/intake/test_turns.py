@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contracts.case_v1 import CaseDecided, Corrections, Decision
+from contracts.case_v1 import Corrections
 from contracts.offer_v1 import OfferPublished, OfferWithdrawn
 from contracts.order_v1 import Evidence
 from tests.harness import START, MovableClock, eventually
@@ -20,23 +20,6 @@ LATE_ORDER: dict[str, Any] = {
     "offer": "LATE",
     "quote": {"monthly_total": {"amount": 7000, "currency": "EUR"}},
 }
-
-
-async def decide(shop: Shop, order: dict[str, Any], decision: Decision, corrections: Corrections | None = None) -> None:
-    """Let a reviewer decide about what a held order is held for."""
-    await shop.publish(
-        CaseDecided(
-            case_id=order["case_id"],
-            order_id=order["id"],
-            subscription_id=order["subscription_id"],
-            decision=decision,
-            codes=tuple(each["code"] for each in order["discrepancies"]),
-            reason="it is ours to do",
-            reviewer="rita",
-            corrections=corrections,
-            decided_at=START,
-        )
-    )
 
 
 async def cancel(shop: Shop, order: dict[str, Any], partner: str = GENT) -> None:
@@ -65,7 +48,7 @@ async def test_an_order_that_waited_too_long_and_is_sent_again_still_waits_for_t
 ) -> None:
     first, second = await two_of_one_line(shop, clock)
 
-    await decide(shop, second, "send_again")
+    await shop.decides(second, "send_again")
 
     waiting = await shop.becomes(second["id"], "acknowledged")
     assert (waiting["waits_for"], waiting["discrepancies"], waiting["case_id"]) == (first["id"], [], None)
@@ -76,7 +59,7 @@ async def test_an_order_that_waited_too_long_and_is_sent_again_still_waits_for_t
 
 async def test_it_has_a_clock_again(shop: Shop, clock: MovableClock) -> None:
     _, second = await two_of_one_line(shop, clock)
-    await decide(shop, second, "send_again")
+    await shop.decides(second, "send_again")
     await shop.becomes(second["id"], "acknowledged")
     clock.advance(timedelta(days=2, minutes=1))
     again = await shop.becomes(second["id"], "held")
@@ -87,7 +70,7 @@ async def test_once_nobody_is_ahead_it_is_judged_at_once_and_has_the_turn(shop: 
     first, second = await two_of_one_line(shop, clock)
     await cancel(shop, first)
     assert (await shop.becomes(second["id"], "held"))["history"] == second["history"]
-    await decide(shop, second, "send_again")
+    await shop.decides(second, "send_again")
     await shop.becomes(second["id"], "pending")
     third = await shop.order(shop.body(second["subscription_id"], **PUBLISHED, **sold_now(clock)))
     assert third["waits_for"] == second["id"]
@@ -98,7 +81,7 @@ async def test_one_that_came_meanwhile_is_ahead(shop: Shop, clock: MovableClock)
     await cancel(shop, first)
     third = await shop.order(shop.body(first["subscription_id"], **PUBLISHED, **sold_now(clock)))
     assert third["state"] == "pending"
-    await decide(shop, second, "send_again")
+    await shop.decides(second, "send_again")
     assert (await shop.becomes(second["id"], "acknowledged"))["waits_for"] == third["id"]
     fourth = await shop.order(shop.body(first["subscription_id"], **PUBLISHED, **sold_now(clock)))
     await cancel(shop, third)
@@ -111,7 +94,7 @@ async def test_an_order_whose_turn_it_is_is_judged_again_at_once(shop: Shop) -> 
     order = await shop.order(shop.body(line, **PUBLISHED, offer="NEVER"))
     held = await shop.becomes(order["id"], "held")
     assert [each["code"] for each in held["discrepancies"]] == ["offer.unknown"]
-    await decide(shop, held, "send_again")
+    await shop.decides(held, "send_again")
     again = await eventually(lambda: _held_anew(shop, held))
     assert [each["code"] for each in again["discrepancies"]] == ["offer.unknown"]
 
@@ -152,7 +135,7 @@ async def test_who_signed_is_asked_all_the_same_once_her_order_was_put_right(
     overdue = await shop.becomes(second["id"], "held")
     given = Evidence(kind="signed-contract", reference="C-9", sha256=contract)
     right = Corrections(removals=(), evidence=None if evidence == "signed" else given)
-    await decide(shop, overdue, "correct_and_resubmit", corrections=right)
+    await shop.decides(overdue, "correct_and_resubmit", corrections=right)
     await shop.becomes(second["id"], "acknowledged")
     await cancel(shop, first, LIEGE)
     await shop.becomes(second["id"], "pending")

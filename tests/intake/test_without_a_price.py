@@ -8,7 +8,6 @@ from contracts.order_v1 import OrderHeld
 from contracts.subscription_v1 import Sale, SubscriptionChanged
 from tests.harness import START, eventually
 from tests.intake.shop import Shop, trio
-from tests.intake.test_turns import decide
 
 LINE = "sub-without-charges"
 
@@ -19,7 +18,7 @@ async def test_a_price_that_is_missing_is_not_there_because_somebody_applied_it(
     await eventually(lambda: shop.has("SELECT count(*) = 1 FROM subscription WHERE id = :id", id=LINE))
     order = await shop.order(shop.body(LINE, channel="telesales"))
     assert [(each["code"], each["path"]) for each in order["discrepancies"]] == [("price.missing", "/subscription_id")]
-    await decide(shop, order, "apply_published_price")
+    await shop.decides(order, "apply_published_price")
     first, second = await shop.said(order["id"], 2)
     assert isinstance(first, OrderHeld)
     assert isinstance(second, OrderHeld)

@@ -488,6 +488,12 @@ async def test_cases_of_the_same_cause_are_decided_together_and_each_says_how_it
     ]
 
 
+async def test_a_group_is_opened_by_the_longest_cause_that_there_is(desk: Desk) -> None:
+    async with signed_in(desk) as client:
+        assert (await client.get("/groups", params={"cause": "x" * cases.LONGEST_CAUSE})).status_code == 200
+        assert (await client.get("/groups", params={"cause": "x" * (cases.LONGEST_CAUSE + 1)})).status_code == 422
+
+
 async def test_nobody_decides_a_sale_of_their_own_on_the_pages_either(desk: Desk) -> None:
     case_id, _ = await promised(desk, "gent-calls")
     path = f"/cases/{case_id}"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from contracts.case_v1 import Corrections, Decision
+from contracts.case_v1 import CLOSED, Corrections, Decision
 from contracts.order_v1 import Order
 from contracts.personal import reaches_somebody
 from services.chassis.faults import translated
@@ -141,7 +141,7 @@ async def approve(tx: Transaction, case_id: str, form: ApprovalForm, reviewer: P
     """Carry out another reviewer's decision, or take it back. Raises Problem 403, 404 or 409, and nothing is done."""
     case = existing(await store.case(tx, case_id), case_id)
     refuse_own_sale(case, reviewer)
-    if case.state in cases.CLOSED or case.state == "decided":
+    if case.state in CLOSED or case.state == "decided":
         raise too_late(case)
     if case.state != "awaiting_approval" or case.decision is None:
         raise Problem(409, "case.not-awaiting-approval", "no decision of this case waits for approval")
@@ -158,7 +158,7 @@ async def approve(tx: Transaction, case_id: str, form: ApprovalForm, reviewer: P
 async def assign(tx: Transaction, case_id: str, owner: str) -> Case:
     """Give a case an owner; a case that is closed needs none. Raises Problem 404 or 409."""
     case = existing(await store.case(tx, case_id), case_id)
-    if case.state in cases.CLOSED:
+    if case.state in CLOSED:
         raise too_late(case)
     owned = case.model_copy(update={"owner": owner})
     store.keep(tx, owned)

@@ -151,10 +151,22 @@ EFFECTS: dict[str, dict[str, str]] = {
         "en": "Provisioning is asked to stop; once that is confirmed the order is cancelled.",
     },
     "send_again": {
-        "fr": "La commande repart de là où elle s'est arrêtée et est jugée à nouveau.",
-        "nl": "De bestelling gaat verder waar ze stopte en wordt opnieuw beoordeeld.",
-        "de": "Der Auftrag geht dort weiter, wo er anhielt, und wird neu geprüft.",
-        "en": "The order goes on from where it stopped and is judged again.",
+        "fr": (
+            "La commande repart de là où elle s'est arrêtée et est jugée à nouveau ; si le client, interrogé, n'a "
+            "pas dit oui, son annulation est redemandée."
+        ),
+        "nl": (
+            "De bestelling gaat verder waar ze stopte en wordt opnieuw beoordeeld; zei de klant op de vraag geen ja, "
+            "dan wordt haar annulering opnieuw gevraagd."
+        ),
+        "de": (
+            "Der Auftrag geht dort weiter, wo er anhielt, und wird neu geprüft; hat der Kunde auf die Frage nicht ja "
+            "gesagt, wird erneut um Stornierung gebeten."
+        ),
+        "en": (
+            "The order goes on from where it stopped and is judged again; where its customer was asked and did not say "
+            "yes, its cancellation is asked for again."
+        ),
     },
     "send_message_again": {
         "fr": "{services} : ce qui a échoué (message ou tâche) est refait, puis tout ce qui attend derrière.",

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import AwareDatetime
 
-from contracts.case_v1 import CaseClosed, CaseOpened, Corrections, Decision
+from contracts.case_v1 import CLOSED, CaseClosed, CaseOpened, Corrections, Decision, Outcome
 from contracts.dead_letter_v1 import DiscrepancyFound, MessageDeadLettered, MessageReleased
 from contracts.event import Data, Event
 from contracts.money import Money
@@ -18,10 +18,9 @@ from contracts.order_v1 import Discrepancy, Evidence
 from services.review.settings import MINUTES_OTHERWISE, MINUTES_TO_DECIDE
 
 Read = TypeVar("Read", bound=Event)
-State = Literal["open", "awaiting_partner", "awaiting_approval", "decided", "applied", "overtaken"]
+State = Literal["open", "awaiting_partner", "awaiting_approval", "decided", Outcome]
 
 UNDECIDED: frozenset[State] = frozenset({"open", "awaiting_partner"})
-CLOSED: frozenset[State] = frozenset({"applied", "overtaken"})
 
 BESIDE_THE_ORDER = frozenset({"notice.undeliverable", "quote.disputed"})
 
@@ -230,7 +229,7 @@ def due(codes: Iterable[str], now: datetime) -> datetime:
     return now + timedelta(minutes=minutes)
 
 
-def closed(case: Case, outcome: Literal["applied", "overtaken"], by: By, now: datetime) -> Case:
+def closed(case: Case, outcome: Outcome, by: By, now: datetime) -> Case:
     """Close a case, saying by what."""
     return case.model_copy(update={"state": outcome, "closed_by": by, "closed_at": now})
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pydantic import Field
 
+from contracts.case_v1 import CLOSED
 from contracts.event import Data
 from contracts.order_v1 import (
     OrderAcknowledged,
@@ -20,7 +21,7 @@ from contracts.order_v1 import (
     OrderPending,
     OrderRejected,
 )
-from services.review.rules.cases import CLOSED, Answer, By, Case, closed, due, reopened, unique
+from services.review.rules.cases import Answer, By, Case, closed, due, reopened, unique
 
 FINAL_EVENTS = (OrderCompleted, OrderRejected, OrderCancelled, OrderFailed)
 
