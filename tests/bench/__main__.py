@@ -41,6 +41,7 @@ def main(
     seconds: Annotated[float | None, typer.Option(help="about so long is a run [default: 10]")] = None,
     orders: Annotated[int | None, typer.Option(help="a run has so many orders, instead of a length")] = None,
     stored: Annotated[int | None, typer.Option(help="orders to pile up [default: 1000000]")] = None,
+    minutes: Annotated[float | None, typer.Option(help="for which they pile up at most [default: 180]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="small numbers, to see that it works")] = False,  # noqa: FBT002
     confirm: Annotated[bool, typer.Option("--confirm", help="ours asks the customer in each order")] = False,  # noqa: FBT002
     folder: Annotated[Path | None, typer.Option(help="keep data and logs here")] = None,
@@ -49,7 +50,7 @@ def main(
     names = list(SCENARIOS) if scenario == ["all"] else scenario or ["rate"]
     if unknown := {*names} - {*SCENARIOS}:
         raise typer.BadParameter(f"there is no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
-    given = {"rounds": rounds, "seconds": seconds, "orders": orders, "stored": stored}
+    given = {"rounds": rounds, "seconds": seconds, "orders": orders, "stored": stored, "minutes": minutes}
     chosen = (QUICK if quick else {}) | {name: value for name, value in given.items() if value is not None}
     wanted = Wanted(contenders=contenders.split(","), confirm=confirm, **chosen)  # type: ignore[arg-type]
     on = results.machine()
@@ -71,7 +72,7 @@ def on_stage(wanted: Wanted, folder: Path | None = None) -> Iterator[Theatre]:
         telling() as tell,
         Stage(Path(place), lambda text: tell(text, 0, 1)) as stage,
     ):
-        yield Theatre(stage, wanted, tell)
+        yield Theatre(stage, wanted, tell, lambda text: console.print(text, highlight=False))
 
 
 @contextmanager

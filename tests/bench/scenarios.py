@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +33,10 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for on the command line. `orders` fixes the number of a run, else it lasts `seconds`."""
+    """What was asked for on the command line. `orders` fixes the number of a run, else it lasts `seconds`.
+
+    Orders are piled up for so many `minutes` at most.
+    """
 
     contenders: Sequence[str] = ("ours", *CONTENDERS)
     rounds: int = 5
@@ -41,6 +44,7 @@ class Wanted:
     orders: int | None = None
     confirm: bool = False
     stored: int = 1_000_000
+    minutes: float = 180.0
     behind: int = 100_000
     new_orders: float = 500.0
     audited: int = 20_000
@@ -49,11 +53,12 @@ class Wanted:
 class Theatre:
     """The stage, and folders for those who play on it."""
 
-    def __init__(self, stage: Stage, wanted: Wanted, tell: Told) -> None:
-        """`tell` is told how far it is."""
+    def __init__(self, stage: Stage, wanted: Wanted, tell: Told, say: Callable[[str], None]) -> None:
+        """`tell` is told how far it is, `say` what is to stay on the screen."""
         self.stage = stage
         self.wanted = wanted
         self.tell = tell
+        self.say = say
         self._numbers = itertools.count(1)
 
     @contextmanager
@@ -135,12 +140,14 @@ def stored(theatre: Theatre) -> Outcome:
     runs: list[Run] = []
     wanted = theatre.wanted.stored
     done, step = 0, max(200, min(10_000, wanted // 10))
+    deadline = time.monotonic() + 60 * theatre.wanted.minutes
     with theatre.ours() as session:
         theatre.count(session)
-        while done < wanted:
-            run = session.run(step, f"with {done} stored")
+        while done < wanted and time.monotonic() < deadline:
+            run = session.run(step, f"with {done} stored", then_quiet=False)
             done += step
             runs.append(replace(run, memory=session.meter.memory(), notes={"stored": float(done)}))
+            theatre.say(_so_far(runs[-1]))
     few, many = runs[1:4], runs[-3:]
     ratio = middle(many, lambda run: run.rate) / middle(few, lambda run: run.rate)
     flat_from = next((run for run in runs if run.notes["stored"] >= min(FLAT_AFTER, wanted / 2)), runs[-1])
@@ -155,6 +162,12 @@ def stored(theatre: Theatre) -> Outcome:
         Goal(f"growth of memory per process (most: {most})", 100 * growth[most], 5, at_least=False, unit="%"),
     ]
     return Outcome("stored", runs, goals)
+
+
+def _so_far(run: Run) -> str:
+    """A run in a line: who piles up a million orders waits for hours, and wants to know whether to wait on."""
+    memory = ", ".join(f"{name} {size / MILLION:.0f}" for name, size in run.memory.items())
+    return f"{run.notes['stored']:9,.0f} stored: {run.rate:4.0f} orders/s · MB: {memory}"
 
 
 def behind(theatre: Theatre) -> Outcome:

@@ -58,14 +58,19 @@ class Session:
         rough = self.run(FIRST_ORDERS, "warming up").rate
         return self.run(max(FEWEST_ORDERS, round(rough * seconds)), "warming up").rate
 
-    def run(self, count: int, what: str = "", *, rate: float | None = None) -> Run:
-        """Run so many orders, at a rate or as fast as they are answered; returns when all that follows is done."""
-        task = self.task(count, rate=rate)
+    def run(self, count: int, what: str = "", *, rate: float | None = None, then_quiet: bool = True) -> Run:
+        """Run so many orders, at a rate or as fast as they are answered; returns when all that follows is done.
+
+        `then_quiet` false: it returns when they are completed, whatever else goes on. Large tables are vacuumed for
+        longer than anybody waits.
+        """
+        task = self.task(count, rate=rate, then_quiet=then_quiet)
         before = self._stage.sizes()
         self.meter.begin()
         figures = self.load.do(task, lambda done: self._tell(f"{self.subject.name} {what}", done, count))
         ended = time.monotonic()
-        self.meter.wait_quiet()
+        if then_quiet:
+            self.meter.wait_quiet()
         quiet = time.monotonic() - ended
         return measured(self.subject.name, figures, self.meter.end(), self._stage.sizes().since(before), quiet, rate)
 
@@ -73,20 +78,29 @@ class Session:
         """A run of which the caller did the parts; what it added is not measured."""
         return measured(self.subject.name, figures, self.meter.end(), Sizes(0, 0, 0), rate=rate)
 
-    def task(self, count: int, *, rate: float | None = None, wait: bool = True, behind: bool = False) -> Task:
+    def task(
+        self,
+        count: int,
+        *,
+        rate: float | None = None,
+        wait: bool = True,
+        behind: bool = False,
+        then_quiet: bool = True,
+    ) -> Task:
         """The next so many orders, their contracts uploaded."""
-        self.upload(count)
+        self.upload(count, then_quiet=then_quiet)
         first, self._next = self._next, self._next + count
         return Task("run", first, count, rate, wait, behind)
 
-    def upload(self, count: int) -> None:
+    def upload(self, count: int, *, then_quiet: bool = True) -> None:
         """See that the contracts of the next so many orders are there."""
         missing = self._next + count - self._uploaded
         if self.subject.uploads and missing > 0:
             self._tell(f"{self.subject.name} uploading contracts", 0, missing)
             self.load.do(Task("upload", self._uploaded, missing))
             self._uploaded += missing
-            self.meter.wait_quiet()
+            if then_quiet:
+                self.meter.wait_quiet()
 
     def audit(self) -> dict[str, float]:
         """Audit what was done; raises where something is found."""
