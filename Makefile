@@ -27,8 +27,8 @@ test: check ## check, then every test (ARGS="tests/intake -x" for some)
 faults: $(INSTALLED) ## 500 orders while services and brokers are killed (ORDERS=… for another number)
 	@ORDERS=$${ORDERS:-500} $(BIN)/pytest tests/faults -s $(ARGS)
 
-doors: $(INSTALLED) ## more than 5,000 made-up requests: does every door answer as its OpenAPI says? (EXAMPLES=… of each operation)
-	@EXAMPLES=$${EXAMPLES:-100} $(BIN)/pytest tests/journey/test_documented.py -s $(ARGS)
+doors: $(INSTALLED) ## 5,000 made-up requests to each door: does it answer as its OpenAPI says? (REQUESTS=…)
+	@REQUESTS=$${REQUESTS:-5000} $(BIN)/pytest tests/journey/test_documented.py -s $(ARGS)
 
 bench: $(BENCH_INSTALLED) ## how fast it is, beside other ways to do the same (ARGS="latency --quick", "--help", …)
 	@$(BIN)/python -m tests.bench $(ARGS)

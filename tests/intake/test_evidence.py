@@ -79,6 +79,19 @@ async def test_of_a_file_that_is_too_large_no_more_is_read_than_tells_so(shop: S
     assert sent == 11
 
 
+async def test_nothing_is_read_of_a_file_from_somebody_unknown(shop: Shop) -> None:
+    read = 0
+
+    async def contract() -> AsyncIterator[bytes]:
+        nonlocal read
+        read += 1
+        yield CONTRACT
+
+    async with door(shop.service, "nobody's key") as client:
+        refused = await client.put(f"/v1/evidence/{sha256(CONTRACT)}", content=contract())
+    assert (refused.status_code, refused.json()["code"], read) == (401, "key.unknown", 0)
+
+
 async def test_the_door_is_for_partners_and_the_service_desk(shop: Shop) -> None:
     for role, status in (("service-desk", 201), ("reviewer", 403), ("catalogue", 403)):
         async with door(shop.service, await make_key(shop.service, role, "somebody")) as client:
