@@ -249,7 +249,7 @@ class Kafka:
         with self._log_file(number).open("ab") as log:
             process = processes.spawn(argv, output=log, cwd=self._folder)
         self._running[number] = process
-        processes.record(self._pids_folder, str(number), process, argv)
+        processes.record(self._pids_folder, str(number), process.pid, argv)
 
     def _wait_for(self, numbers: Sequence[int]) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -63,6 +63,7 @@ def spawn(  # noqa: PLR0913 - what a process needs
     argv: Sequence[str | Path],
     *,
     output: int | IO[Any],
+    stdin: int = subprocess.DEVNULL,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     user: str = "",
@@ -77,7 +78,7 @@ def spawn(  # noqa: PLR0913 - what a process needs
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             guarded,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=None if env is None else dict(env),
@@ -101,12 +102,12 @@ def end(process: subprocess.Popen[bytes] | psutil.Process, *steps: tuple[signal.
     process.wait()
 
 
-def record(folder: Path, name: str, process: subprocess.Popen[bytes], argv: Sequence[str | Path]) -> None:
+def record(folder: Path, name: str, pid: int, argv: Sequence[str | Path]) -> None:
     """Note a child, so that `stop_leftovers` finds it should we be gone without it."""
     folder.mkdir(parents=True, exist_ok=True)
     with suppress(psutil.NoSuchProcess):
-        started = psutil.Process(process.pid).create_time()
-        note = {"pid": process.pid, "started": started, "argv": [str(part) for part in argv]}
+        started = psutil.Process(pid).create_time()
+        note = {"pid": pid, "started": started, "argv": [str(part) for part in argv]}
         (folder / f"{name}.json").write_text(json.dumps(note), encoding="utf-8")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,7 +48,7 @@ class Stack:
         self.progress = progress
         self.kafka: Kafka | None = None
         self.postgres: Postgres | None = None
-        self.supervisor: Supervisor | None = None
+        self.supervisor = Supervisor(options.folder, verbose=options.verbose)
         self.secrets: dict[str, Any] = {}
         self.description: dict[str, Any] = {}
         self._lock: Any = None
@@ -72,6 +71,7 @@ class Stack:
         self.secrets = keep_secrets(self.folder / "secrets.json")
         if self.options.start is not None:
             start_clock(self.folder / "clock.json", self.options.start)
+        self.supervisor.warm()
         with ThreadPoolExecutor(1) as beside:
             kafka = beside.submit(self._start_kafka)
             server = self._start_postgres()
@@ -127,19 +127,18 @@ class Stack:
 
     def _start_processes(self, bootstrap: str, databases: dict[str, str], ports: dict[str, int]) -> None:
         self.progress("starting the services")
-        supervisor = self.supervisor = Supervisor(self.folder, verbose=self.options.verbose)
         for process in outside_world(self.folder, ports):
-            supervisor.add(process)
+            self.supervisor.add(process)
         for service in SERVICES:
-            supervisor.add(
+            self.supervisor.add(
                 Process(
                     name=service,
-                    argv=[sys.executable, "-m", f"services.{service}"],
+                    module=f"services.{service}",
                     env=self._environment(service, bootstrap, databases, ports),
                     ready_url=f"http://127.0.0.1:{ports[service]}/readyz",
                 )
             )
-        supervisor.start()
+        self.supervisor.start()
 
     def _environment(
         self, service: str, bootstrap: str, databases: dict[str, str], ports: dict[str, int]
@@ -166,27 +165,17 @@ class Stack:
 def outside_world(folder: Path, ports: dict[str, int]) -> list[Process]:
     """Return what stands in for the world outside: a network that can be activated, and a mail catcher."""
     mail, network = f"http://127.0.0.1:{ports['mail']}", f"http://127.0.0.1:{ports['network']}"
-    python = [sys.executable, "-m"]
     return [
         Process(
             name="network",
-            argv=[*python, "services.local.network", "--port", str(ports["network"]), "--folder", str(folder)],
-            env={},
+            module="services.local.network",
+            argv=["--port", str(ports["network"]), "--folder", str(folder)],
             ready_url=f"{network}/calls",
         ),
         Process(
             name="mail",
-            argv=[
-                *python,
-                "services.local.mail",
-                "--port",
-                str(ports["mail"]),
-                "--smtp-port",
-                str(ports["smtp"]),
-                "--folder",
-                str(folder),
-            ],
-            env={},
+            module="services.local.mail",
+            argv=["--port", str(ports["mail"]), "--smtp-port", str(ports["smtp"]), "--folder", str(folder)],
             ready_url=f"{mail}/livez",
         ),
     ]

@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from services.local import processes
+from services.local.fork_server import KILLED, Forked, ForkServer
 from services.local.ports import HOST
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
@@ -32,6 +34,7 @@ LINES_TOLD = 15
 COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "bright_red", "bright_cyan", "bright_magenta", "bright_yellow")
 
 Progress = Callable[[str], None]
+Running = subprocess.Popen[bytes] | Forked
 
 
 class FolderInUseError(Exception):
@@ -94,14 +97,23 @@ def recover(folder: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Process:
-    """A process to run, and how to see that it is ready: a URL that answers 200, or a port that listens."""
+    """A process to run, and how to see that it is ready: a URL that answers 200, or a port that listens.
+
+    It is a program, the first of `argv`, or a `module` of ours, for which `argv` has the arguments.
+    """
 
     name: str
-    argv: Sequence[str]
+    argv: Sequence[str] = ()
+    module: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     """Added to our own environment."""
     ready_url: str | None = None
     ready_port: int | None = None
+
+    @property
+    def command(self) -> list[str]:
+        """The whole command line."""
+        return [*([sys.executable, "-m", self.module] if self.module else ()), *self.argv]
 
     def is_ready(self) -> bool:
         """Whether it is ready now; one that has neither URL nor port is ready when it runs."""
@@ -113,14 +125,15 @@ class Process:
 class _Child:
     """One process: a thread that starts it again and again, and one that reads what it writes."""
 
-    def __init__(self, process: Process, folder: Path, show: Callable[..., None]) -> None:
+    def __init__(self, process: Process, folder: Path, forks: ForkServer, show: Callable[..., None]) -> None:
         self.process = process
+        self._forks = forks
         self.was_ready = False
         self.gave_up = False
         self.restarts = threading.Event()
         self.restarts.set()
         self.last_lines: deque[str] = deque(maxlen=LINES_TOLD)
-        self._running: subprocess.Popen[bytes] | None = None
+        self._running: Running | None = None
         self._folder = folder
         self._show = show
         self._stopping = threading.Event()
@@ -183,7 +196,10 @@ class _Child:
 
     def _run_once(self) -> int | None:
         """From start to end of the process; returns its exit code, None where it was not started any more."""
-        running = self._launch()
+        try:
+            running = self._launch()
+        except ConnectionError:
+            return KILLED  # with the fork server, before it began
         if running is None:
             return None
         reader = threading.Thread(target=self._read, args=(running,), name=f"log-{self.process.name}", daemon=True)
@@ -193,17 +209,22 @@ class _Child:
         processes.forget(self._pids_folder, self.process.name)
         return code
 
-    def _launch(self) -> subprocess.Popen[bytes] | None:
+    def _launch(self) -> Running | None:
         with self._lock:  # against ask_to_stop
             if self._stopping.is_set():
                 return None
-            argv = self.process.argv
-            env = {**os.environ, **self.process.env}
-            self._running = processes.spawn(argv, output=subprocess.PIPE, env=env)
-            processes.record(self._pids_folder, self.process.name, self._running, argv)
+            self._running, command = self._started()
+            processes.record(self._pids_folder, self.process.name, self._running.pid, command)
             return self._running
 
-    def _read(self, running: subprocess.Popen[bytes]) -> None:
+    def _started(self) -> tuple[Running, Sequence[str]]:
+        """Start it; with the command line under which the system shows it."""
+        process, env = self.process, {**os.environ, **self.process.env}
+        if process.module and sys.platform == "linux":  # elsewhere a fork is not safe, nor ended with us
+            return self._forks.start(process.module, process.argv, env), self._forks.argv
+        return processes.spawn(process.command, output=subprocess.PIPE, env=env), process.command
+
+    def _read(self, running: Running) -> None:
         """Line by line into the log file, the console and what an error tells."""
         if running.stdout is None:
             return
@@ -235,13 +256,20 @@ class Supervisor:
         self._folder = folder
         self._verbose = verbose
         self._console = console or Console(stderr=True)
+        self._forks = ForkServer(folder / "logs/fork-server.log")
         self._children: dict[str, _Child] = {}
         self._colours: dict[str, str] = {}
 
     def add(self, process: Process) -> None:
         """Have this process run once started; those added last are stopped first."""
         self._colours[process.name] = COLOURS[len(self._children) % len(COLOURS)]
-        self._children[process.name] = _Child(process, self._folder, self._show)
+        self._children[process.name] = _Child(process, self._folder, self._forks, self._show)
+
+    def warm(self) -> None:
+        """Load what our modules need, while something else is waited for."""
+        (self._folder / "logs").mkdir(parents=True, exist_ok=True)
+        if sys.platform == "linux":
+            self._forks.warm()
 
     def start(self, progress: Progress = lambda _: None) -> None:
         """Start all and return when each is ready; one that never is raises ProcessError and all are stopped."""
@@ -296,6 +324,7 @@ class Supervisor:
         deadline = time.monotonic() + STOP_SECONDS
         for child in children:
             child.wait_stopped(deadline)
+        self._forks.stop()
 
     def _check(self, child: _Child, deadline: float) -> None:
         """Raise if this process will not become ready any more."""

@@ -18,7 +18,7 @@ from services.local import loading
 from services.local.doors import Doors
 from services.local.ports import HOST, free_port
 from services.local.stack import Options, Stack, outside_world
-from services.local.supervisor import Process, Supervisor
+from services.local.supervisor import Process
 from tests.bench.load import Plan
 from tests.bench.sampling import memory_of
 from tests.bench.stage import REPOSITORY, Stage, fast_network, python
@@ -78,19 +78,16 @@ class Ours(Stack):
     @property
     def pids(self) -> Mapping[str, int]:
         """Every process by name; a second instance of a service is `SERVICE-2`."""
-        supervisor = self.supervisor
-        return {name: pid for name in self._names if supervisor and (pid := supervisor.pid(name))}
+        return {name: pid for name in self._names if (pid := self.supervisor.pid(name))}
 
     def halt(self, services: Iterable[str]) -> None:
         """Kill some services, and leave them dead."""
-        assert self.supervisor is not None
         for name in services:
             self.supervisor.pause_restart(name)
             self.supervisor.kill(name)
 
     def resume(self, services: Sequence[str]) -> None:
         """Start those services again, and return when they are ready."""
-        assert self.supervisor is not None
         for name in services:
             self.supervisor.resume_restart(name)
         self.supervisor.wait_ready(services)
@@ -121,7 +118,6 @@ class Ours(Stack):
         return self._stage.database
 
     def _start_processes(self, bootstrap: str, databases: dict[str, str], ports: dict[str, int]) -> None:
-        supervisor = self.supervisor = Supervisor(self.folder)
         outside = [fast_network(ports["network"])]
         if self._confirm:
             outside += [each for each in outside_world(self.folder, ports) if each.name == "mail"]
@@ -131,9 +127,9 @@ class Ours(Stack):
             for service in SERVICES
         ]
         for process in (*outside, *services):
-            supervisor.add(process)
+            self.supervisor.add(process)
         self._names = [process.name for process in (*outside, *services)]
-        supervisor.start()
+        self.supervisor.start()
 
     def _service(
         self, service: str, number: int, bootstrap: str, databases: dict[str, str], ports: dict[str, int]

@@ -73,7 +73,6 @@ def test_the_audit_is_a_table_or_json_and_exits_with_0_where_all_is_well(stack: 
 
 @pytest.mark.usefixtures("journey")
 def test_consumers_ends_with_1_where_a_service_is_away(stack: Stack) -> None:
-    assert stack.supervisor is not None
     assert asquoted(stack, "consumers").returncode == 0
     stack.supervisor.pause_restart("billing")
     try:

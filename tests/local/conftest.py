@@ -25,9 +25,9 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         for each in supervisors:
             each.stop()
         port = free_port()
-        argv = [sys.executable, "-m", module, "--port", str(port), "--folder", str(tmp_path), *arguments]
+        argv = ["--port", str(port), "--folder", str(tmp_path), *arguments]
         supervisors.append(Supervisor(tmp_path))
-        supervisors[-1].add(Process(module, argv, ready_url=f"http://127.0.0.1:{port}/livez"))
+        supervisors[-1].add(Process(module, argv, module, ready_url=f"http://127.0.0.1:{port}/livez"))
         supervisors[-1].start()
         clients.append(httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False))
         return clients[-1]

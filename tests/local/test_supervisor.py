@@ -154,7 +154,7 @@ def test_a_second_run_on_the_same_folder_is_refused_and_told_by_whom(tmp_path: P
 def test_what_a_crashed_run_left_is_stopped_by_the_next(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", "import time; time.sleep(600)"]
     left = subprocess.Popen(argv)
-    processes.record(tmp_path / "pids", "left", left, argv)
+    processes.record(tmp_path / "pids", "left", left.pid, argv)
     lock_folder(tmp_path).release()
     assert not psutil.pid_exists(left.pid)
     left.wait()
