@@ -27,7 +27,7 @@ from typing import IO, Any
 from services.local import guard, processes
 
 NAME = "services.local.fork_server"
-LOADED = ("services.chassis.service", "jinja2")
+LOADED = ("services.chassis.service", "jinja2", "babel.dates", "itsdangerous")
 """What brings with it nearly all that a service loads; it reads no settings and starts nothing."""
 LONGEST_MESSAGE = 256 * 1024
 KILLED = -signal.SIGKILL
