@@ -43,11 +43,11 @@ async def holder(tx: Transaction, request: Request, roles: Collection[Role]) -> 
     return found
 
 
-def likely_holder(request: Request) -> str | None:
-    """Say whose key it was when keys were last read, so that what he needs can be read early; decides nothing."""
+def likely_holder(request: Request, roles: Collection[Role]) -> str | None:
+    """Say whose key it was when keys were last read, if he might come in then; so that what he needs is read early."""
     known = service_of(request).references.latest(_by_hash) or {}
     row = known.get(sha256(_given(request)))
-    return row.holder if row else None
+    return row.holder if row and row.revoked_at is None and row.role in roles else None
 
 
 def _given(request: Request) -> str:

@@ -1,7 +1,8 @@
 """Python processes that start at once: forked from one that has loaded already what all of them need.
 
 To load it takes a second of CPU, and six services would each take one. The server is a process of ours with its end of
-a socket as standard input: it is asked for processes and to signal them, and says when each started and ended.
+a socket as standard input: it is asked for processes and to signal them, and says when each started and ended. What it
+has loaded stays as it was then: after a change of the code the whole stack is started anew.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from services.local import guard, processes
 NAME = "services.local.fork_server"
 LOADED = ("services.chassis.service", "jinja2", "babel.dates", "itsdangerous")
 """What brings with it nearly all that a service loads; it reads no settings and starts nothing."""
-LONGEST_MESSAGE = 256 * 1024
+LONGEST_MESSAGE = 1024 * 1024
+"""Bytes; the kernel refuses what is longer than its buffer, which is less."""
+START_SECONDS = 30.0
 KILLED = -signal.SIGKILL
 
 
@@ -53,11 +56,15 @@ class Forked:
 
     def terminate(self) -> None:
         """SIGTERM."""
-        self._server.signal(self.pid, signal.SIGTERM)
+        self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL."""
-        self._server.signal(self.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if not self._ended.done():  # else its number may be another fork's
+            self._server.signal(self.pid, number)
 
 
 class ForkServer:
@@ -84,31 +91,32 @@ class ForkServer:
             self._connected()
 
     def start(self, module: str, arguments: Sequence[str], env: Mapping[str, str]) -> Forked:
-        """Run a module as `python -m` would. Raises ConnectionError where the server ends meanwhile."""
+        """Run a module as `python -m` would. Raises OSError where that fails or the server ends meanwhile."""
         reading, writing = os.pipe()
         try:
             asked = {"module": module, "arguments": [*arguments], "env": {**env}}
-            pid, ended = self._ask_for(asked, writing).result()
-        except ConnectionError:
+            pid, ended = self._ask_for(asked, writing).result(START_SECONDS)
+        except OSError as error:
             os.close(reading)
-            raise
+            message = f"the fork server did not start {module}: {str(error) or 'it does not answer'}; see {self._log}"
+            raise ConnectionError(message) from error
         finally:
             os.close(writing)
         return Forked(self, pid, ended, os.fdopen(reading, "rb"))
 
     def signal(self, pid: int, number: signal.Signals) -> None:
         """Send a signal to one of its processes; none where that has ended, whoever has its number now."""
-        with self._lock, suppress(ConnectionError):
+        with self._lock, suppress(OSError):  # it is going, and takes its forks along
             if self._control is not None:
                 self._control.send(json.dumps({"pid": pid, "signal": int(number)}).encode())
 
     def stop(self) -> None:
         """End the server, and with it what it forked."""
         with self._lock:
-            control, self._control = self._control, None
-        if control is not None and self._hearing is not None:
-            control.shutdown(socket.SHUT_RDWR)
-            self._hearing.join()
+            if self._control is None or self._hearing is None:
+                return
+            self._control.shutdown(socket.SHUT_RDWR)
+        self._hearing.join()
 
     def _ask_for(self, wanted: dict[str, Any], output: int) -> Future[tuple[int, Future[int]]]:
         """Ask for a process; its id and its end are told later."""
@@ -129,24 +137,30 @@ class ForkServer:
         return self._control
 
     def _hear(self, control: socket.socket, process: subprocess.Popen[bytes]) -> None:
-        """Note what the server tells, until it ends."""
-        with control:
+        """Note what the server tells, until it ends or is not wanted any more."""
+        try:
             while message := _received(control):
-                told = json.loads(message)
-                if "number" in told:
-                    ended = self._ends[told["pid"]] = Future()
-                    self._starting.pop(told["number"]).set_result((told["pid"], ended))
-                else:
-                    self._ends.pop(told["pid"]).set_result(told["code"])
-        process.wait()  # the kernel ends what it forked
-        with self._lock:
-            if self._control is control:
+                self._note(json.loads(message))
+        finally:
+            with self._lock:
                 self._control = None
-            starting, self._starting, ends, self._ends = self._starting, {}, self._ends, {}
-        for asked in starting.values():
-            asked.set_exception(ConnectionError("the fork server ended"))
-        for ended in ends.values():
-            ended.set_result(KILLED)
+                control.close()
+                starting, self._starting, ends, self._ends = self._starting, {}, self._ends, {}
+            process.kill()  # it may be loading, or stuck; the kernel ends what it forked
+            process.wait()
+            for asked in starting.values():
+                asked.set_exception(ConnectionError("it ended"))
+            for ended in ends.values():
+                ended.set_result(KILLED)
+
+    def _note(self, told: dict[str, Any]) -> None:
+        if "code" in told:
+            self._ends.pop(told["pid"]).set_result(told["code"])
+        elif "failed" in told:
+            self._starting.pop(told["number"]).set_exception(ConnectionError(told["failed"]))
+        else:
+            ended = self._ends[told["pid"]] = Future()
+            self._starting.pop(told["number"]).set_result((told["pid"], ended))
 
 
 def _received(control: socket.socket) -> bytes:
@@ -172,33 +186,43 @@ def serve(control: socket.socket) -> dict[str, Any] | None:
     signal.set_wakeup_fd(wake.fileno())
     signal.signal(signal.SIGCHLD, lambda *_: None)
     server, living = os.getpid(), set[int]()
-    while True:
-        ready, _, _ = select.select([control, woken], [], [])
-        if woken in ready:
-            woken.recv(LONGEST_MESSAGE)
-        for pid, code in _ended():
-            living.discard(pid)
-            control.send(json.dumps({"pid": pid, "code": code}).encode())
-        if control not in ready:
-            continue
-        message, outputs, _, _ = socket.recv_fds(control, LONGEST_MESSAGE, 1)
-        if not message:
-            return None
-        asked: dict[str, Any] = json.loads(message)
-        if "signal" in asked:
-            if asked["pid"] in living:
-                os.kill(asked["pid"], asked["signal"])
-            continue
+    with control, woken, wake:
+        while True:
+            ready, _, _ = select.select([control, woken], [], [])
+            if woken in ready:
+                woken.recv(LONGEST_MESSAGE)
+            for pid, code in _ended():
+                living.discard(pid)
+                control.send(json.dumps({"pid": pid, "code": code}).encode())
+            if control not in ready:
+                continue
+            message, outputs, _, _ = socket.recv_fds(control, LONGEST_MESSAGE, 1)
+            if not message:
+                return None
+            asked: dict[str, Any] = json.loads(message)
+            if "signal" in asked:
+                for each in living & {asked["pid"]}:
+                    os.kill(each, asked["signal"])
+                continue
+            forked = _fork(control, asked["number"])
+            if forked == 0:
+                _settle(server, outputs[0])
+                return asked
+            os.close(outputs[0])
+            if forked is not None:
+                living.add(forked)
+
+
+def _fork(control: socket.socket, number: int) -> int | None:
+    """Fork and say so; returns 0 in the fork, and None where it failed: the others need not die of that."""
+    try:
         pid = os.fork()
-        if pid == 0:
-            signal.set_wakeup_fd(-1)
-            for each in (control, woken, wake):
-                each.close()
-            _settle(server, outputs[0])
-            return asked
-        os.close(outputs[0])
-        living.add(pid)
-        control.send(json.dumps({"number": asked["number"], "pid": pid}).encode())
+    except OSError as error:
+        control.send(json.dumps({"number": number, "failed": str(error)}).encode())
+        return None
+    if pid != 0:
+        control.send(json.dumps({"number": number, "pid": pid}).encode())
+    return pid
 
 
 def _ended() -> Iterator[tuple[int, int]]:
@@ -210,6 +234,7 @@ def _ended() -> Iterator[tuple[int, int]]:
 
 def _settle(server: int, output: int) -> None:
     """Have a fork be a process like one that was started: a session, outputs and signals of its own."""
+    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     guard.end_with_parent(server, signal.SIGKILL)

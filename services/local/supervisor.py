@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from services.local import processes
-from services.local.fork_server import KILLED, Forked, ForkServer
+from services.local.fork_server import Forked, ForkServer
 from services.local.ports import HOST
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
@@ -198,8 +198,9 @@ class _Child:
         """From start to end of the process; returns its exit code, None where it was not started any more."""
         try:
             running = self._launch()
-        except ConnectionError:
-            return KILLED  # with the fork server, before it began
+        except OSError as error:
+            self.last_lines.append(str(error))
+            return None
         if running is None:
             return None
         reader = threading.Thread(target=self._read, args=(running,), name=f"log-{self.process.name}", daemon=True)

@@ -174,7 +174,8 @@ async def _database_sizes(url: str) -> tuple[int, int]:
 
 def python(name: str, module: str, env: Mapping[str, str], *arguments: str, ready: str) -> Process:
     """A Python module as a process that is ready when a URL answers."""
-    return Process(name, arguments, module, env, ready_url=ready)
+    # Not forked: what ours has loaded would be in everybody's memory.
+    return Process(name, [sys.executable, "-m", module, *arguments], env=env, ready_url=ready)
 
 
 def fast_network(port: int) -> Process:

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from contracts.dead_letter_v1 import DiscrepancyFound
 from services.chassis.ids import sha256
-from tests.harness import door, eventually, make_key
+from tests.harness import OPERATOR_KEY, door, eventually, make_key
 from tests.intake.shop import GENT, LIEGE, Shop
 
 CONTRACT = b"%PDF-1.7 signed by V. D."
@@ -79,7 +81,18 @@ async def test_of_a_file_that_is_too_large_no_more_is_read_than_tells_so(shop: S
     assert sent == 11
 
 
-async def test_nothing_is_read_of_a_file_from_somebody_unknown(shop: Shop) -> None:
+@pytest.mark.parametrize(
+    ("whose", "status", "code"),
+    [("nobody", 401, "key.unknown"), ("revoked", 401, "key.unknown"), ("reviewer", 403, "key.role")],
+)
+async def test_nothing_is_read_of_a_file_from_somebody_who_may_not_come_in(
+    shop: Shop, whose: str, status: int, code: str
+) -> None:
+    key = await make_key(shop.service, "reviewer" if whose == "reviewer" else "partner", whose)
+    if whose == "revoked":
+        async with door(shop.service, OPERATOR_KEY) as client:
+            assert (await client.delete(f"/v1/keys/{sha256(key)}")).status_code == 204
+    assert (await put(shop, CONTRACT, sha256(CONTRACT)))[0] == 201  # the keys are in memory now
     read = 0
 
     async def contract() -> AsyncIterator[bytes]:
@@ -87,9 +100,15 @@ async def test_nothing_is_read_of_a_file_from_somebody_unknown(shop: Shop) -> No
         read += 1
         yield CONTRACT
 
-    async with door(shop.service, "nobody's key") as client:
+    async with door(shop.service, "nobody's key" if whose == "nobody" else key) as client:
         refused = await client.put(f"/v1/evidence/{sha256(CONTRACT)}", content=contract())
-    assert (refused.status_code, refused.json()["code"], read) == (401, "key.unknown", 0)
+    assert (refused.status_code, refused.json()["code"], read) == (status, code, 0)
+
+
+async def test_a_path_that_no_database_can_store_is_a_hash_that_differs(shop: Shop) -> None:
+    assert (await put(shop, CONTRACT, sha256(CONTRACT)))[0] == 201
+    status, problem = await put(shop, CONTRACT, "%00")
+    assert (status, problem["code"]) == (422, "evidence.hash-differs")
 
 
 async def test_the_door_is_for_partners_and_the_service_desk(shop: Shop) -> None:

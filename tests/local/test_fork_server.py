@@ -1,7 +1,9 @@
 """Modules are forked from a process that is warm; in all else they are as if they were started."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ import pytest
 from services.local import fork_server
 from services.local.fork_server import Forked, ForkServer
 from services.local.ports import HOST, free_port
-from services.local.supervisor import Process, Supervisor
+from services.local.supervisor import Process, ProcessError, Supervisor
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere modules are started as programs")
 
@@ -55,7 +57,10 @@ def until(condition: Callable[[], object], seconds: float = 10) -> None:
 
 
 def runs(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def web_server() -> Process:
@@ -117,6 +122,47 @@ def test_what_the_server_cannot_load_is_told_by_who_needs_it(start: Callable[...
     forked = start("import jinja2")
     assert "RuntimeError: a broken library" in forked.stdout.read().decode()
     assert forked.wait(5) == 1
+
+
+def test_a_fork_that_the_kernel_refuses_is_told_to_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses() -> int:
+        raise BlockingIOError("too many processes")
+
+    monkeypatch.setattr(os, "fork", refuses)
+    here, there = socket.socketpair()
+    with here, there:
+        assert fork_server._fork(there, 7) is None
+        assert json.loads(here.recv(1000)) == {"number": 7, "failed": "too many processes"}
+
+
+def test_what_cannot_be_asked_for_is_an_error_and_disturbs_no_other(start: Callable[..., Forked]) -> None:
+    running = start(WAITS)
+    with pytest.raises(ConnectionError, match=r"fork-server\.log"):
+        start(WAITS, env={"LONG": "x" * fork_server.LONGEST_MESSAGE})
+    assert running.poll() is None
+
+
+def test_a_server_that_is_not_wanted_any_more_ends_at_once_while_it_loads_too(tmp_path: Path) -> None:
+    server = ForkServer(tmp_path / "fork-server.log")
+    server.warm()
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 0.5
+    again = server.start("http.server", ["--help"], os.environ)
+    with again.stdout:
+        assert b"usage" in again.stdout.read()
+    server.stop()
+    server.stop()
+
+
+def test_a_server_that_cannot_start_is_named_by_who_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "jinja2.py").write_text("raise SystemExit('no interpreter to speak of')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    supervisor = Supervisor(tmp_path)
+    supervisor.add(web_server())
+    with pytest.raises(ProcessError, match=r"ended 5 times(.|\n)*fork-server\.log"):
+        supervisor.start()
+    assert "no interpreter to speak of" in supervisor.log_file("fork-server").read_text()
 
 
 def test_a_killed_fork_server_takes_its_forks_along_and_all_come_back(tmp_path: Path) -> None:

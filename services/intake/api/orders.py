@@ -92,7 +92,7 @@ async def post_order(request: Request) -> Response:
 
 def likely_seller(request: Request) -> str | None:
     """Say who seems to come in, so that what is needed can be read early. Raises Problem 429 for too often."""
-    likely = keys.likely_holder(request)
+    likely = keys.likely_holder(request, SELLERS)
     if likely is not None:
         RATE.take(likely, settings.requests_per_second)
     return likely
