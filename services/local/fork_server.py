@@ -2,7 +2,8 @@
 
 To load it takes a second of CPU, and six services would each take one. The server is a process of ours with its end of
 a socket as standard input: it is asked for processes and to signal them, and says when each started and ended. What it
-has loaded stays as it was then: after a change of the code the whole stack is started anew.
+has loaded stays as it was then: after a change of the code the whole stack is started anew. The fork server of Python's
+`multiprocessing` would load our command line in each fork, and gives none outputs, a session or signals of its own.
 """
 
 from __future__ import annotations

@@ -184,7 +184,8 @@ class _Child:
             if self._stopping.is_set():
                 return
             gave_up = not self.was_ready and deaths == DEATHS_BEFORE_READY
-            self._tell(f"ended with exit code {code}{'' if gave_up else '; it is started again'}")
+            what = "was not started" if code is None else f"ended with exit code {code}"
+            self._tell(f"{what}{'' if gave_up else '; it is started again'}")
             if gave_up:
                 self.gave_up = True
                 return
@@ -195,11 +196,12 @@ class _Child:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _run_once(self) -> int | None:
-        """From start to end of the process; returns its exit code, None where it was not started any more."""
+        """From start to end of the process; returns its exit code, None where it was not started."""
         try:
             running = self._launch()
         except OSError as error:
             self.last_lines.append(str(error))
+            self._tell(str(error))
             return None
         if running is None:
             return None

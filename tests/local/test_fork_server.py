@@ -17,6 +17,7 @@ from services.local import fork_server
 from services.local.fork_server import Forked, ForkServer
 from services.local.ports import HOST, free_port
 from services.local.supervisor import Process, ProcessError, Supervisor
+from tests.local.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere modules are started as programs")
 
@@ -47,13 +48,6 @@ supervisor.start()
 print(supervisor.pid("server"), flush=True)
 time.sleep(600)
 """
-
-
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.02)
 
 
 def runs(pid: int) -> bool:
@@ -111,10 +105,26 @@ def test_a_fork_ends_by_the_signal_it_is_sent_and_later_ones_reach_nobody(start:
     assert (forked.wait(5), forked.poll()) == (-signal.SIGTERM, -signal.SIGTERM)
     other = start(WAITS)
     assert other.stdout.readline() == b"waiting\n"
-    forked.pid = os.getpid()  # as if its number were somebody else's now
+    forked.pid = other.pid  # as if its number were another's now
     forked.kill()
-    other.kill()
-    assert other.wait(5) == -signal.SIGKILL
+    with pytest.raises(TimeoutError):
+        other.wait(0.3)
+    other.terminate()
+    assert other.wait(5) == -signal.SIGTERM
+
+
+def test_the_server_signals_nobody_but_its_forks(tmp_path: Path) -> None:
+    server = ForkServer(tmp_path / "fork-server.log")
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    forked = server.start("http.server", [str(free_port()), "--bind", HOST], os.environ)
+    server.signal(stranger.pid, signal.SIGKILL)
+    server.signal(forked.pid, signal.SIGKILL)  # in their order: when this one is dead, the other would be
+    assert forked.wait(5) == -signal.SIGKILL
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+    server.stop()
+    forked.stdout.close()
 
 
 def test_what_the_server_cannot_load_is_told_by_who_needs_it(start: Callable[..., Forked], tmp_path: Path) -> None:

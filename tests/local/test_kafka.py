@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from services.local.kafka import Kafka, KafkaError, class_path
-from tests.local.test_supervisor import until
+from tests.local.waiting import until
 
 ORDERS = TopicPartition("orders", 0)
 FOUR_MEBIBYTES = b"x" * 4 * 1024 * 1024

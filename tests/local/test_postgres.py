@@ -13,7 +13,7 @@ import pytest
 
 from services.local.ports import free_port
 from services.local.postgres import Postgres, PostgresError
-from tests.local.test_supervisor import until
+from tests.local.waiting import until
 
 
 @pytest.fixture

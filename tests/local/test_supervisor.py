@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,6 +14,7 @@ import pytest
 from services.local import processes
 from services.local.ports import free_port
 from services.local.supervisor import FolderInUseError, Process, ProcessError, Supervisor, lock_folder
+from tests.local.waiting import until
 
 SERVER = """
 import http.server, os, sys
@@ -42,13 +42,6 @@ while supervisor.pid("sleeper") is None:
 print(supervisor.pid("sleeper"), flush=True)
 time.sleep(600)
 """
-
-
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.02)
 
 
 def web_server(name: str) -> Process:

@@ -29,7 +29,7 @@ FILE = {"requestBody": {"required": True, "content": {"*/*": {"schema": {"type":
 async def put_evidence(sha256: str, request: Request) -> JSONResponse:
     """Keep a file under its SHA-256 in hex; the same again changes nothing, and nobody learns what others gave us."""
     likely = likely_seller(request)
-    if likely is None:  # nobody unknown has megabytes read
+    if likely is None:  # who may not come in has no megabytes read
         seller = await look(request, lambda tx: keys.holder(tx, request, SELLERS))
         RATE.take(seller.holder, settings.requests_per_second)
     content = await received(request, settings.evidence_bytes)
