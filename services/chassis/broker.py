@@ -160,12 +160,12 @@ def subscribe(
     async def parse(records: tuple[ConsumerRecord[Any, Any], ...]) -> KafkaAckableMessage:
         return KafkaAckableMessage(body=b"", headers={}, raw_message=records, consumer=subscriber.consumer)
 
-    async def hand_on(message: KafkaAckableMessage) -> KafkaAckableMessage:
-        return message
+    async def hand_on(message: KafkaAckableMessage) -> Sequence[ConsumerRecord[Any, Any]]:
+        # Not the message: FastStream keeps the answer within it, and what holds itself waits for the collector.
+        return message.raw_message if isinstance(message.raw_message, tuple) else (message.raw_message,)
 
-    async def consume_batch(message: KafkaAckableMessage) -> None:
-        records, began = message.raw_message, time.monotonic()
-        records = records if isinstance(records, tuple) else (records,)
+    async def consume_batch(records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        began = time.monotonic()
         if not await handle(records):
             return
         await offsets.handled(records)

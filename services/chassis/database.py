@@ -216,6 +216,8 @@ def make_engine(url: str) -> AsyncEngine:
             },
             "timeout": 5,
             "command_timeout": 30,
+            # Statements live as long as their connection: the driver's timer for them would keep the batch it began in.
+            "max_cached_statement_lifetime": 0,
         },
     )
 

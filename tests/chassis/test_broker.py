@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from datetime import timedelta
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import UnknownTopicOrPartitionError
@@ -107,3 +108,22 @@ async def test_two_processes_and_rebalances_between_them_have_every_effect_once_
 async def shared(*services: Service) -> bool:
     """Whether each of them has partitions."""
     return all([(await each.readiness())["consumer"]["partitions"] for each in services])
+
+
+async def test_what_was_handled_is_freed_at_once_and_does_not_wait_for_the_collector(
+    run_service: RunService, publish: Publish
+) -> None:
+    def records() -> int:
+        return sum(isinstance(each, ConsumerRecord) for each in gc.get_objects())
+
+    notes = Notes()
+    async with run_service(NAME, notes.handlers):
+        gc.collect()
+        before = records()
+        gc.disable()
+        try:
+            await publish(*(confirmed(f"order-{number}", f"sub-{number}") for number in range(300)))
+            await eventually(lambda: len(notes.seen) == 300)
+            await eventually(lambda: records() <= before, timeout=5)
+        finally:
+            gc.enable()
