@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -97,6 +98,16 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def loop_ms() -> float:
+    """Milliseconds of CPU that a loop takes which is always the same: how fast the machine is at the moment.
+
+    What is hours apart is not compared without it; a machine shared with others swings by half.
+    """
+    began = time.process_time()
+    sum(range(3_000_000))
+    return 1000 * (time.process_time() - began)
 
 
 def write(folder: Path, outcome: Outcome, on: dict[str, Any]) -> Path:
