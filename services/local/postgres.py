@@ -11,7 +11,7 @@ import signal
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,9 +43,10 @@ class PostgresError(Exception):
 class Postgres:
     """A server with its data, password, port and log in one folder."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
-        """`port`: without it that of the last start, or a free one."""
+    def __init__(self, folder: Path, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
+        """`port`: without it that of the last start, or a free one. `settings` of the server beside its defaults."""
         self._folder = folder.absolute()
+        self._settings = settings or {}
         self._wanted_port = port
         self._port = 0
         self._user = SYSTEM_USER if os.geteuid() == 0 else ""
@@ -141,8 +142,8 @@ class Postgres:
 
     def _launch(self, deadline: float) -> bool:
         """Start the server; whether it is ready now, or should be tried again. Raises if it will not come."""
-        settings = {"listen_addresses": tcp.HOST, "port": self._port, "max_connections": CONNECTIONS}
-        settings |= {"fsync": "on", "unix_socket_directories": ""}
+        ours = {"listen_addresses": tcp.HOST, "port": str(self._port), "max_connections": str(CONNECTIONS)}
+        settings = {**self._settings, **ours, "fsync": "on", "unix_socket_directories": ""}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         said_before = self._log_file.stat().st_size if self._log_file.exists() else 0
         with self._log_file.open("ab") as log:

@@ -49,15 +49,19 @@ class Sizes:
         return Sizes(self.kafka - before.kafka, self.postgres - before.postgres, self.wal - before.wal)
 
 
+FOR_LOAD = {"shared_buffers": "4GB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
+"""PostgreSQL's settings: its defaults are for 1 GB of memory, and write each page in full to the log once a minute."""
+
+
 class Stage:
-    """A Kafka as for load (fully compiled) and a PostgreSQL that really writes to the disk (fsync)."""
+    """A Kafka and a PostgreSQL as for load: fully compiled; with memory, but everything really on the disk (fsync)."""
 
     def __init__(self, folder: Path, progress: Progress) -> None:
         """Nothing runs until it is entered."""
         self.folder = folder
         self.progress = progress
         self._kafka = Kafka(folder / "kafka", compile_fully=True, heap_mb=KAFKA_HEAP_MB)
-        self._postgres = Postgres(folder / "postgres")
+        self._postgres = Postgres(folder / "postgres", settings=FOR_LOAD)
 
     def __enter__(self) -> Self:
         try:
