@@ -29,6 +29,7 @@ PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
+    auto_reload=False,  # else each letter asks the disk whether its template changed
 )
 
 
