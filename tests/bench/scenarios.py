@@ -25,6 +25,8 @@ LOADS = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Shares of the saturating rate at which latencies are measured; the goals are for the middle one."""
 FLAT_AFTER = 50_000
 """Orders after which memory must not grow any more."""
+NEW_FOR_SECONDS = 60
+"""So long new orders go on coming at most while others are drained."""
 EVENTS_PER_ORDER = 2
 """That intake publishes for an order with a signed contract: the customer and the order."""
 CONSUMING = ("provisioning", "billing", "notification", "review")
@@ -185,7 +187,7 @@ def behind(theatre: Theatre) -> Outcome:
         assert isinstance(ours, Ours)
         ours.halt(CONSUMING)
         session.load.do(session.task(backlog, wait=False))
-        new = round(wanted.new_orders * backlog / steady.rate)
+        new = round(wanted.new_orders * min(NEW_FOR_SECONDS, backlog / steady.rate))
         task = session.task(new, rate=wanted.new_orders, behind=True)
         ours.resume(CONSUMING)
         session.meter.begin()
