@@ -148,7 +148,9 @@ def stored(theatre: Theatre) -> Outcome:
         while done < wanted and time.monotonic() < deadline:
             run = session.run(step, f"with {done} stored", then_quiet=False)
             done += step
-            runs.append(replace(run, memory=session.meter.memory(), notes={"stored": float(done), "loop_ms": loop_ms()}))
+            runs.append(
+                replace(run, memory=session.meter.memory(), notes={"stored": float(done), "loop_ms": loop_ms()})
+            )
             theatre.say(_so_far(runs[-1]))
     few, many = runs[1:4], runs[-3:]
     ratio = middle(many, lambda run: run.rate) / middle(few, lambda run: run.rate)
