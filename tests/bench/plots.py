@@ -79,7 +79,7 @@ def _stored(outcome: Outcome) -> Any:
     axes.set_xlim(0, None)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.set_xlabel("orders stored before", color=SOFT)
+    axes.set_xlabel("orders stored", color=SOFT)
     return figure
 
 
