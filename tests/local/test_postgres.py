@@ -48,6 +48,16 @@ async def test_is_postgresql_18_that_writes_to_disk(postgres: Postgres) -> None:
     assert await ask(postgres, "SHOW listen_addresses") == "127.0.0.1"
 
 
+async def test_takes_settings_but_none_that_loses_what_was_committed(folder: Path) -> None:
+    server = Postgres(folder, settings={"work_mem": "5MB", "fsync": "off"})
+    server.start()
+    try:
+        assert await ask(server, "SHOW work_mem") == "5MB"
+        assert await ask(server, "SHOW fsync") == "on"
+    finally:
+        server.stop()
+
+
 async def test_keeps_data_password_and_port_over_a_restart(postgres: Postgres, folder: Path) -> None:
     await ask(postgres, "CREATE TABLE kept AS SELECT 42 AS answer")
     url = postgres.url
