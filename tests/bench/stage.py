@@ -50,7 +50,7 @@ class Sizes:
 
 
 FOR_LOAD = {"shared_buffers": "4GB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
-"""PostgreSQL's settings: its defaults are for a small machine, and after each checkpoint pages go to the log in full."""
+"""PostgreSQL's settings: its defaults are for a small machine, and after each checkpoint pages are logged in full."""
 
 
 class Stage:
