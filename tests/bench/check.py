@@ -1,7 +1,8 @@
 """Kept fast: compares ratios with the stored ones, never absolute times: `python -m tests.bench.check [--store]`.
 
 Both sides of a ratio are measured in the same run on the same machine. The ratios of whole orders decide; those of
-processes say where it comes from.
+processes say where it comes from. Rounds and their length are those of `rate`: with three rounds of five seconds the
+very code that had stored the ratios was told to be a fifth slower than itself.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ def decides(name: str) -> bool:
 @app.command()
 def main(
     store: Annotated[bool, typer.Option("--store", help="keep the ratios of this run as the new ones")] = False,  # noqa: FBT002
-    rounds: Annotated[int, typer.Option(help="interleaved repetitions")] = 3,
-    seconds: Annotated[float, typer.Option(help="about so long is a run")] = 5.0,
+    rounds: Annotated[int, typer.Option(help="interleaved repetitions")] = Wanted.rounds,
+    seconds: Annotated[float, typer.Option(help="about so long is a run")] = Wanted.seconds,
 ) -> None:
     """Measure ours, plain and the bare pipe, and say what got slower; exit code 1 then."""
     if not store and not STORED.exists():
