@@ -216,7 +216,7 @@ def make_engine(url: str) -> AsyncEngine:
             },
             "timeout": 5,
             "command_timeout": 30,
-            # Statements live as long as their connection: the driver's timer for them would keep the batch it began in.
+            # No statement ends by age: the driver's timer for each would keep the batch in which it began.
             "max_cached_statement_lifetime": 0,
         },
     )

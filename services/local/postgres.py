@@ -24,6 +24,8 @@ USER = "asquoted"
 SYSTEM_USER = "pgserver"
 """Who runs the server when we are root, which PostgreSQL refuses to run as; the name is the package's own."""
 CONNECTIONS = 300
+KEEPS_COMMITS = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+"""What nobody's settings change: without one of them a committed transaction may be lost."""
 START_SECONDS = 60
 POLL_SECONDS = 0.02
 STATUS_LINE = 8
@@ -44,7 +46,7 @@ class Postgres:
     """A server with its data, password, port and log in one folder."""
 
     def __init__(self, folder: Path, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
-        """`port`: without it that of the last start, or a free one. `settings` of the server beside its defaults."""
+        """`port`: without it that of the last start, or a free one. `settings`: all but KEEPS_COMMITS."""
         self._folder = folder.absolute()
         self._settings = settings or {}
         self._wanted_port = port
@@ -143,7 +145,8 @@ class Postgres:
     def _launch(self, deadline: float) -> bool:
         """Start the server; whether it is ready now, or should be tried again. Raises if it will not come."""
         ours = {"listen_addresses": tcp.HOST, "port": str(self._port), "max_connections": str(CONNECTIONS)}
-        settings = {**self._settings, **ours, "fsync": "on", "unix_socket_directories": ""}
+        given = {name.lower(): value for name, value in self._settings.items()}
+        settings = {**given, **ours, **KEEPS_COMMITS, "unix_socket_directories": ""}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         said_before = self._log_file.stat().st_size if self._log_file.exists() else 0
         with self._log_file.open("ab") as log:

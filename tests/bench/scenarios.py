@@ -25,6 +25,8 @@ LOADS = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Shares of the saturating rate at which latencies are measured; the goals are for the middle one."""
 FLAT_AFTER = 50_000
 """Orders after which memory must not grow any more."""
+ENOUGH = 8
+"""Runs, without which first and last ones would be the same."""
 NEW_FOR_SECONDS = 60
 """So long new orders go on coming at most while others are drained."""
 EVENTS_PER_ORDER = 2
@@ -152,9 +154,11 @@ def stored(theatre: Theatre) -> Outcome:
                 replace(run, memory=session.meter.memory(), notes={"stored": float(done), "loop_ms": loop_ms()})
             )
             theatre.say(_so_far(runs[-1]))
+    if len(runs) < ENOUGH or runs[-ENOUGH // 2].notes["stored"] < min(FLAT_AFTER, wanted / 2):
+        return Outcome("stored", runs, [], [f"{done} orders are too few to compare what was before with what came"])
     few, many = runs[1:4], runs[-3:]
     ratio = middle(many, lambda run: run.rate) / middle(few, lambda run: run.rate)
-    flat_from = next((run for run in runs if run.notes["stored"] >= min(FLAT_AFTER, wanted / 2)), runs[-1])
+    flat_from = next(run for run in runs if run.notes["stored"] >= min(FLAT_AFTER, wanted / 2))
     later = runs[runs.index(flat_from) :]
     growth = {
         name: max(run.memory[name] for run in later) / size - 1

@@ -49,11 +49,14 @@ async def test_is_postgresql_18_that_writes_to_disk(postgres: Postgres) -> None:
 
 
 async def test_takes_settings_but_none_that_loses_what_was_committed(folder: Path) -> None:
-    server = Postgres(folder, settings={"work_mem": "5MB", "fsync": "off"})
+    server = Postgres(
+        folder, settings={"work_mem": "5MB", "FSYNC": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+    )
     server.start()
     try:
         assert await ask(server, "SHOW work_mem") == "5MB"
-        assert await ask(server, "SHOW fsync") == "on"
+        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            assert await ask(server, f"SHOW {name}") == "on"
     finally:
         server.stop()
 
